@@ -1,0 +1,170 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// batchSize is how many frames are handed over and sent at a time. 64 spread
+// the cost of a system call thin, and one batch's first cache lines fit the
+// first-level cache.
+const batchSize = 64
+
+// Card is a Port on a network card: one AF_PACKET socket with a ring for what
+// comes and another for what goes out. The card is in promiscuous mode as long
+// as it is open. A Card is one worker's; see CardConfig.Group for several.
+type Card struct {
+	name  string
+	index int
+	fd    int // receives
+	wake  int // an eventfd that ends a wait
+	ring  *ring
+	out   *sender
+
+	batch Batch
+	spin  time.Duration // how long the next wait spins, see wait
+
+	received atomic.Uint64
+	lost     atomic.Uint64 // by us, see ring.lost
+
+	mu      sync.Mutex // over what follows, and the descriptors outside of Run
+	closed  bool
+	dropped uint64 // by the kernel, accumulated: PACKET_STATISTICS is reset by reading
+}
+
+// OpenCard opens a card: from its return on frames collect in the ring. The
+// error is (errors.Is) one of the Err values where somebody might act on it.
+func OpenCard(cfg CardConfig) (*Card, error) {
+	c, err := openCard(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open card %s: %w", cfg.Interface, err)
+	}
+	return c, nil
+}
+
+// Run implements Port. It returns ErrCardDown or ErrCardGone when the card goes:
+// then the Card can only be closed. After ctx ended it may be called again.
+func (c *Card) Run(ctx context.Context, h Handler) error {
+	var stop atomic.Bool
+	woken := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		stop.Store(true)
+		c.interrupt()
+		close(woken)
+	})
+	defer func() {
+		if !cancel() {
+			<-woken
+			c.uninterrupt()
+		}
+	}()
+
+	b := &c.batch
+	for !stop.Load() {
+		b.Frames, b.Flags, b.Out = b.Frames[:0], b.Flags[:0], b.Out[:0]
+		c.ring.take(b, batchSize)
+		if len(b.Frames) == 0 {
+			c.giveBack(0)
+			due, err := c.wait(&stop, b.Wake)
+			if err != nil {
+				return fmt.Errorf("run card %s: %w", c.name, err)
+			}
+			if !due {
+				continue
+			}
+		}
+		frames := len(b.Frames)
+		b.Time, b.Wake = time.Now().UnixNano(), 0
+		h.Handle(b)
+		c.out.batch(b.Out)
+		// Only now: what was sent lay in the slots.
+		c.giveBack(frames)
+	}
+	return nil
+}
+
+// giveBack ends a batch of which frames were handed over.
+func (c *Card) giveBack(frames int) {
+	c.ring.release()
+	if frames > 0 {
+		c.received.Add(uint64(frames))
+	}
+	if c.ring.lost > 0 {
+		c.lost.Add(c.ring.lost)
+		c.ring.lost = 0
+	}
+}
+
+// Send implements Port.
+func (c *Card) Send(frame []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return fmt.Errorf("send on card %s: %w", c.name, unix.EBADF)
+	}
+	if err := c.out.one(frame); err != nil {
+		return fmt.Errorf("send on card %s: %w", c.name, err)
+	}
+	return nil
+}
+
+// SetFilter replaces the filter, between two frames. It may be called while Run
+// runs. nil lets all through.
+func (c *Card) SetFilter(filter []bpf.Instruction) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return fmt.Errorf("set filter of card %s: %w", c.name, unix.EBADF)
+	}
+	if err := attachFilter(c.fd, filter); err != nil {
+		return fmt.Errorf("set filter of card %s: %w", c.name, err)
+	}
+	return nil
+}
+
+// Stats implements Port. Dropped counts what found the ring full and what was
+// too large for the socket's buffer.
+func (c *Card) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.collect()
+	}
+	return Stats{
+		Received: c.received.Load(),
+		Sent:     c.out.sent.Load(),
+		Dropped:  c.dropped + c.lost.Load(),
+		SendErr:  c.out.failed.Load(),
+	}
+}
+
+// collect adds what the kernel counted since the last time.
+func (c *Card) collect() {
+	if s, err := unix.GetsockoptTpacketStats(c.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS); err == nil {
+		c.dropped += uint64(s.Drops)
+	}
+}
+
+// Close implements Port. Promiscuous mode ends with it, unless somebody else
+// wants it too. Stats goes on telling the last figures.
+func (c *Card) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil
+	}
+	c.collect()
+	c.closed = true
+	err := errors.Join(c.ring.close(), unix.Close(c.fd), unix.Close(c.out.fd), unix.Close(c.wake))
+	if err != nil {
+		return fmt.Errorf("close card %s: %w", c.name, err)
+	}
+	return nil
+}

@@ -1,0 +1,234 @@
+package capture
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+
+	"github.com/mdlayher/packet"
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// socketBuffer is what we ask for on either side, in bytes. Receiving, it holds
+// only frames that do not fit a slot; sending, what the card has not sent yet.
+const socketBuffer = 4 << 20
+
+// openCard sets everything up first and lets frames in last: what arrives
+// before the filter, the ring and the options are in place would be wrong.
+func openCard(cfg CardConfig) (*Card, error) {
+	ifi, err := net.InterfaceByName(cfg.Interface)
+	if err != nil {
+		return nil, noCard(err)
+	}
+	c := &Card{name: cfg.Interface, index: ifi.Index, fd: -1, wake: -1, out: &sender{fd: -1}}
+	if err := c.open(ifi, cfg); err != nil {
+		if c.ring != nil {
+			c.ring.close()
+		}
+		for _, fd := range []int{c.fd, c.out.fd, c.wake} {
+			if fd >= 0 {
+				unix.Close(fd)
+			}
+		}
+		return nil, err
+	}
+	c.batch = Batch{
+		Frames: make([][]byte, 0, batchSize),
+		Flags:  make([]uint8, 0, batchSize),
+		Out:    make([][]byte, 0, batchSize),
+	}
+	return c, nil
+}
+
+func (c *Card) open(ifi *net.Interface, cfg CardConfig) (err error) {
+	if c.fd, err = listen(ifi, true); err != nil {
+		return err
+	}
+	if err := checkEthernet(c.fd); err != nil {
+		return err
+	}
+	// Else what this host sends comes to us, as if others had sent it.
+	if err := unix.SetsockoptInt(c.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
+		return fmt.Errorf("ignore outgoing frames: %w", err)
+	}
+	setBuffer(c.fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF)
+	slots := cfg.Slots
+	if slots <= 0 {
+		slots = DefaultSlots
+	}
+	if c.ring, err = newRing(c.fd, slots); err != nil {
+		return err
+	}
+	if c.out.fd, err = listen(ifi, false); err != nil {
+		return err
+	}
+	c.out.prepare()
+	setBuffer(c.out.fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF)
+	if c.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return fmt.Errorf("make eventfd: %w", err)
+	}
+	if runtime.NumCPU() > 1 {
+		c.spin = minSpin
+	}
+	return c.start(cfg)
+}
+
+// listen opens a packet socket that is bound to the card but to no protocol: it
+// may be set up and can send, and receives nothing yet. The descriptor is ours.
+func listen(ifi *net.Interface, receive bool) (int, error) {
+	// A filter that drops all, until start: between bind and joining a group
+	// every member would get, and answer, every frame.
+	dropAll, err := bpf.Assemble([]bpf.Instruction{bpf.RetConstant{Val: 0}})
+	if err != nil {
+		return -1, err
+	}
+	conn, err := packet.Listen(ifi, packet.Raw, 0, &packet.Config{Filter: dropAll})
+	if err != nil {
+		return -1, listenError(err)
+	}
+	// The descriptor is duplicated and conn closed, because conn's is in the
+	// runtime's poller: each frame that arrives would wake a thread there that
+	// has nothing to do. The socket with all its settings lives on.
+	defer conn.Close()
+	if receive {
+		if err := conn.SetPromiscuous(true); err != nil {
+			return -1, fmt.Errorf("set promiscuous mode: %w", err)
+		}
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	fd, dupErr := -1, error(nil)
+	if err := raw.Control(func(old uintptr) { fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) }); err != nil {
+		return -1, err
+	}
+	if dupErr != nil {
+		return -1, fmt.Errorf("duplicate socket: %w", dupErr)
+	}
+	return fd, nil
+}
+
+// start lets frames in: all protocols (a socket bound to one sits behind the
+// kernel's ingress hooks, where others may drop a frame first), then the share
+// of the group, then the filter.
+func (c *Card) start(cfg CardConfig) error {
+	err := unix.Bind(c.fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: c.index})
+	if err != nil {
+		return fmt.Errorf("bind: %w", bindError(err))
+	}
+	// Binding to a card that is down succeeds, and leaves an error behind.
+	if err := c.pending(); err != nil {
+		return err
+	}
+	if cfg.Group != 0 {
+		arg := int(cfg.Group) | unix.PACKET_FANOUT_HASH<<16
+		if err := unix.SetsockoptInt(c.fd, unix.SOL_PACKET, unix.PACKET_FANOUT, arg); err != nil {
+			return fmt.Errorf("join fanout group %d: %w", cfg.Group, err)
+		}
+	}
+	return attachFilter(c.fd, cfg.Filter)
+}
+
+// attachFilter puts a filter in place of the one there is.
+func attachFilter(fd int, filter []bpf.Instruction) error {
+	if filter == nil {
+		filter = []bpf.Instruction{bpf.RetConstant{Val: wholeFrame}}
+	}
+	raw, err := bpf.Assemble(filter)
+	if err != nil {
+		return fmt.Errorf("assemble filter: %w", err)
+	}
+	prog := make([]unix.SockFilter, len(raw))
+	for i, ins := range raw {
+		prog[i] = unix.SockFilter{Code: ins.Op, Jt: ins.Jt, Jf: ins.Jf, K: ins.K}
+	}
+	fprog := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
+	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &fprog); err != nil {
+		return fmt.Errorf("attach filter: %w", err)
+	}
+	return nil
+}
+
+// setBuffer asks for more than the system's limit, which takes CAP_NET_ADMIN, and
+// makes do with the limit.
+func setBuffer(fd, force, plain int) {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, socketBuffer) != nil {
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, plain, socketBuffer)
+	}
+}
+
+// checkEthernet looks at the hardware type of the card that fd is bound to.
+func checkEthernet(fd int) error {
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return fmt.Errorf("read hardware type: %w", err)
+	}
+	ll, ok := sa.(*unix.SockaddrLinklayer)
+	switch {
+	case !ok:
+		return fmt.Errorf("read hardware type: unexpected address %T", sa)
+	case ll.Hatype == unix.ARPHRD_ETHER:
+		return nil
+	case ll.Hatype == unix.ARPHRD_LOOPBACK:
+		return fmt.Errorf("%w: it is the loopback interface, which no other host can reach", ErrNotEthernet)
+	}
+	return fmt.Errorf("%w: its hardware type is %d%s, expected %d (Ethernet)",
+		ErrNotEthernet, ll.Hatype, hardwareName(ll.Hatype), unix.ARPHRD_ETHER)
+}
+
+// hardwareName names the types that people do meet.
+func hardwareName(hatype uint16) string {
+	names := map[uint16]string{
+		unix.ARPHRD_PPP:        "PPP",
+		unix.ARPHRD_INFINIBAND: "InfiniBand",
+		unix.ARPHRD_NONE:       "a tunnel without link layer",
+		unix.ARPHRD_TUNNEL:     "an IPv4 tunnel",
+		unix.ARPHRD_TUNNEL6:    "an IPv6 tunnel",
+		unix.ARPHRD_SIT:        "a 6in4 tunnel",
+		unix.ARPHRD_IPGRE:      "a GRE tunnel",
+		unix.ARPHRD_IEEE80211:  "raw wireless",
+	}
+	if name, ok := names[hatype]; ok {
+		return " (" + name + ")"
+	}
+	return ""
+}
+
+func noCard(err error) error {
+	// Package net has no error of its own for this, only a text.
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Err.Error() == "no such network interface" {
+		return ErrNoCard
+	}
+	return err
+}
+
+func listenError(err error) error {
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		exe, exeErr := os.Executable()
+		if exeErr != nil {
+			exe = "/path/of/this/program"
+		}
+		return fmt.Errorf("%w: it takes the capability CAP_NET_RAW; run it as root, or once: setcap cap_net_raw+ep %s", ErrPrivilege, exe)
+	}
+	return bindError(err)
+}
+
+// bindError is for a card that went away since its name was looked up.
+func bindError(err error) error {
+	if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) {
+		return ErrNoCard
+	}
+	return err
+}
+
+// networkOrder gives v as the kernel reads a big-endian field.
+func networkOrder(v uint16) uint16 {
+	var b [2]byte
+	binary.BigEndian.PutUint16(b[:], v)
+	return binary.NativeEndian.Uint16(b[:])
+}

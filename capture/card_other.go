@@ -1,0 +1,33 @@
+//go:build !linux
+
+package capture
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/net/bpf"
+)
+
+// Card is a Port on a network card. There is none on this operating system.
+type Card struct{}
+
+// OpenCard fails with ErrUnsupported.
+func OpenCard(cfg CardConfig) (*Card, error) {
+	return nil, fmt.Errorf("open card %s: %w", cfg.Interface, ErrUnsupported)
+}
+
+// Run fails with ErrUnsupported.
+func (c *Card) Run(ctx context.Context, h Handler) error { return ErrUnsupported }
+
+// Send fails with ErrUnsupported.
+func (c *Card) Send(frame []byte) error { return ErrUnsupported }
+
+// SetFilter fails with ErrUnsupported.
+func (c *Card) SetFilter(filter []bpf.Instruction) error { return ErrUnsupported }
+
+// Stats is all zero.
+func (c *Card) Stats() Stats { return Stats{} }
+
+// Close does nothing.
+func (c *Card) Close() error { return nil }

@@ -1,0 +1,213 @@
+package capture
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcapgo"
+)
+
+// A FrameWriter writes Ethernet frames to a capture file. Its methods may be called
+// from several goroutines. What is written is buffered until Flush or Close.
+type FrameWriter interface {
+	// WriteFrame writes a whole frame, captured at time: nanoseconds since the Unix
+	// epoch. The comment is for people; a format that has none drops it. Neither is
+	// kept.
+	WriteFrame(time int64, data []byte, comment string) error
+
+	// Flush hands what is buffered to the file.
+	Flush() error
+
+	// Close flushes, and closes the file if it was CreateWriter that opened it. A
+	// file without frames is a valid capture too.
+	Close() error
+}
+
+// CreateWriter creates the file path, or empties it, and writes pcapng to it if
+// its name ends in .pcapng, classic pcap otherwise.
+func CreateWriter(path string) (FrameWriter, error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("create capture file: %w", err)
+	}
+	if strings.EqualFold(filepath.Ext(path), ".pcapng") {
+		w := NewPcapngWriter(f)
+		w.file = f
+		return w, nil
+	}
+	w := NewPcapWriter(f)
+	w.file = f
+	return w, nil
+}
+
+// output is what both writers stand on.
+type output struct {
+	mu   sync.Mutex
+	buf  *bufio.Writer
+	file *os.File // to be closed; nil if it is the caller's
+}
+
+func (o *output) Flush() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := o.buf.Flush(); err != nil {
+		return fmt.Errorf("write capture file: %w", err)
+	}
+	return nil
+}
+
+func (o *output) Close() error {
+	err := o.Flush()
+	if o.file == nil {
+		return err
+	}
+	if e := o.file.Close(); err == nil && e != nil {
+		err = fmt.Errorf("close capture file: %w", e)
+	}
+	return err
+}
+
+// checkFrame refuses what a reader of the file would refuse. The latest time is in
+// seconds.
+func checkFrame(t int64, data []byte, latest int64) error {
+	if len(data) > maxFrame {
+		return fmt.Errorf("write capture file: frame has %d bytes, expected at most %d", len(data), maxFrame)
+	}
+	if t < 0 || t/1e9 > latest {
+		return fmt.Errorf("write capture file: time is %s, expected %s to %s",
+			time.Unix(0, t).UTC().Format(time.DateTime), time.Unix(0, 0).UTC().Format(time.DateTime), time.Unix(latest, 0).UTC().Format(time.DateTime))
+	}
+	return nil
+}
+
+// A PcapWriter writes the classic format, little endian, with nanoseconds. It has
+// no comments, and no time after the year 2106.
+type PcapWriter struct {
+	output
+	pcap *pcapgo.Writer
+}
+
+// NewPcapWriter writes a file header to w; an error of w is reported by the first
+// Flush or WriteFrame that meets it.
+func NewPcapWriter(w io.Writer) *PcapWriter {
+	buf := bufio.NewWriterSize(w, readAhead)
+	// The magic number of nanoseconds: microseconds would lose what a card's clock and
+	// the other formats hold, and every reader of the last ten years knows it.
+	p := &PcapWriter{output{buf: buf}, pcapgo.NewWriterNanos(buf)}
+	p.pcap.WriteFileHeader(maxFrame, layers.LinkTypeEthernet) // into an empty buffer: cannot fail
+	return p
+}
+
+// WriteFrame writes a frame; see FrameWriter. The comment is dropped.
+func (w *PcapWriter) WriteFrame(t int64, data []byte, _ string) error {
+	if err := checkFrame(t, data, math.MaxUint32); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	err := w.pcap.WritePacket(gopacket.CaptureInfo{Timestamp: time.Unix(0, t), CaptureLength: len(data), Length: len(data)}, data)
+	if err != nil {
+		// pcapgo turns the cause into text, but the buffer remembers it.
+		if cause := w.buf.Flush(); cause != nil {
+			err = cause
+		}
+		return fmt.Errorf("write capture file: %w", err)
+	}
+	return nil
+}
+
+// A PcapngWriter writes pcapng, little endian, with nanoseconds and comments. It is
+// our own because pcapgo's writes no options with a packet.
+type PcapngWriter struct {
+	output
+	block []byte // the block being built, reused
+}
+
+// NewPcapngWriter writes a section header and the description of one interface to
+// w; an error of w is reported by the first Flush or WriteFrame that meets it.
+func NewPcapngWriter(w io.Writer) *PcapngWriter {
+	p := &PcapngWriter{output: output{buf: bufio.NewWriterSize(w, readAhead)}}
+
+	p.begin(ngSection)
+	p.put32(ngByteOrder)
+	p.put32(1)              // version 1.0
+	p.put32(math.MaxUint32) // length of the section: not known beforehand
+	p.put32(math.MaxUint32)
+	p.option(ngApplication, "ipalias")
+	p.option(ngEndOfOptions, "")
+	p.end() // into an empty buffer: cannot fail
+
+	p.begin(ngIface)
+	p.put32(linkEthernet)
+	p.put32(maxFrame)
+	p.option(ngResolution, "\x09") // 10^-9 s
+	p.option(ngEndOfOptions, "")
+	p.end()
+	return p
+}
+
+// WriteFrame writes a frame; see FrameWriter. A comment longer than an option can be,
+// 65535 bytes, is cut.
+func (w *PcapngWriter) WriteFrame(t int64, data []byte, comment string) error {
+	if err := checkFrame(t, data, maxSeconds-1); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.begin(ngEnhanced)
+	w.put32(0) // the interface
+	w.put32(uint32(uint64(t) >> 32))
+	w.put32(uint32(t))
+	w.put32(uint32(len(data)))
+	w.put32(uint32(len(data)))
+	w.block = append(w.block, data...)
+	w.pad()
+	if comment != "" {
+		// UTF-8 by the format's law, also after the cut.
+		w.option(ngComment, strings.ToValidUTF8(comment[:min(len(comment), math.MaxUint16)], ""))
+		w.option(ngEndOfOptions, "")
+	}
+	if err := w.end(); err != nil {
+		return fmt.Errorf("write capture file: %w", err)
+	}
+	return nil
+}
+
+func (w *PcapngWriter) begin(typ uint32) {
+	w.block = w.block[:0]
+	w.put32(typ)
+	w.put32(0) // the length: end knows it
+}
+
+func (w *PcapngWriter) end() error {
+	length := uint32(len(w.block) + 4)
+	binary.LittleEndian.PutUint32(w.block[4:], length)
+	w.put32(length)
+	_, err := w.buf.Write(w.block)
+	return err
+}
+
+func (w *PcapngWriter) put32(v uint32) { w.block = binary.LittleEndian.AppendUint32(w.block, v) }
+
+func (w *PcapngWriter) option(code uint16, value string) {
+	w.block = binary.LittleEndian.AppendUint16(w.block, code)
+	w.block = binary.LittleEndian.AppendUint16(w.block, uint16(len(value)))
+	w.block = append(w.block, value...)
+	w.pad()
+}
+
+func (w *PcapngWriter) pad() {
+	for len(w.block)%4 != 0 {
+		w.block = append(w.block, 0)
+	}
+}

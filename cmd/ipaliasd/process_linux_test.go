@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ipalias/ipalias/internal/netlab"
+)
+
+// patience is how long a test waits before it fails; one that succeeds never waits for it.
+const patience = 10 * time.Second
+
+var binary string // the built daemon
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "ipaliasd-test")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		os.Chmod(dir, 0o755) // for the start without privilege
+		binary = filepath.Join(dir, "ipaliasd")
+		build := exec.Command("go", "build", "-o", binary, ".")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build ipaliasd: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// An output collects what a process writes, and wakes up who waits for a text.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	more chan struct{} // closed and replaced by each Write
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	close(o.more)
+	o.more = make(chan struct{})
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	text, _ := o.read()
+	return text
+}
+
+func (o *output) read() (string, <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String(), o.more
+}
+
+// A process is an ipaliasd that runs.
+type process struct {
+	cmd            *exec.Cmd
+	stdout, stderr *output
+	ended          chan struct{}
+}
+
+// start runs a command. It is killed at the end of the test if it still runs.
+func start(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{
+		cmd:    cmd,
+		stdout: &output{more: make(chan struct{})},
+		stderr: &output{more: make(chan struct{})},
+		ended:  make(chan struct{}),
+	}
+	cmd.Stdout, cmd.Stderr = p.stdout, p.stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.ended)
+		cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		<-p.ended
+		if t.Failed() {
+			t.Logf("%q wrote\n%s%s", cmd.Args, p.stdout, p.stderr)
+		}
+	})
+	return p
+}
+
+// ipaliasd starts the daemon in n and waits until it answers.
+func ipaliasd(t *testing.T, n *netlab.Namespace, args ...string) *process {
+	t.Helper()
+	p := start(t, n.Command(binary, args...))
+	p.wait(t, p.stdout, "answering for", 1)
+	return p
+}
+
+// wait waits until o holds text, times times.
+func (p *process) wait(t *testing.T, o *output, text string, times int) {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		got, more := o.read()
+		if strings.Count(got, text) >= times {
+			return
+		}
+		select {
+		case <-more:
+		case <-p.ended:
+			if got, _ := o.read(); strings.Count(got, text) < times {
+				t.Fatalf("ended without %q", text)
+			}
+		case <-deadline:
+			t.Fatalf("no %q within %v", text, patience)
+		}
+	}
+}
+
+// status waits for the end of the process and tells its exit status.
+func (p *process) status(t *testing.T) int {
+	t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		t.Fatalf("still running after %v", patience)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// interrupt sends SIGINT, as ^C does, and waits for the end.
+func (p *process) interrupt(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if status := p.status(t); status != done {
+		t.Errorf("exit status %d, want %d", status, done)
+	}
+}
+
+// client runs a command in n and tells what it wrote and whether it succeeded.
+func client(n *netlab.Namespace, command ...string) (string, bool) {
+	out, err := n.Command(command[0], command[1:]...).CombinedOutput()
+	return string(out), err == nil
+}
+
+// must runs a command in n that has to succeed.
+func must(t *testing.T, n *netlab.Namespace, command ...string) string {
+	t.Helper()
+	out, ok := client(n, command...)
+	if !ok {
+		t.Fatalf("%q failed: %s", command, out)
+	}
+	return out
+}

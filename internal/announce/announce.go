@@ -1,0 +1,152 @@
+// Package announce tells a network which MAC address has an IPv4 address,
+// before anybody asks: switches learn the port, neighbours and gateways replace
+// what they remember of whoever had the address before.
+package announce
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/mdlayher/arp"
+	"github.com/mdlayher/ethernet"
+)
+
+const (
+	// Rounds is how often each address is announced: ANNOUNCE_NUM, RFC 5227 1.1.
+	Rounds = 2
+
+	// Interval is the least time between two announcements of one address:
+	// ANNOUNCE_INTERVAL, RFC 5227 1.1. It is also longer than the second for which
+	// Linux ignores a further change of a neighbour (locktime).
+	Interval = 2 * time.Second
+
+	// Pace is the time from one frame to the next: 100 a second. Switches police
+	// ARP, and what they throttle then is not only ours.
+	Pace = 10 * time.Millisecond
+)
+
+// A Target is one address to be announced.
+type Target struct {
+	Addr netip.Addr // IPv4
+	MAC  [6]byte    // who has it
+	Tags []uint16   // VLAN identifiers, outermost first, at most two; none for untagged frames
+}
+
+// Frames builds the two forms of t's announcement. Each is a whole Ethernet
+// frame without its check sequence, padded to the smallest size. Both are sent,
+// because some receivers heed only the one or the other.
+func Frames(t Target) (request, reply []byte, err error) {
+	var nobody [6]byte
+	// RFC 5227 2.3: an ARP Announcement is a probe with the sender filled in. The
+	// target MAC address is what a request asks for: nobody knows it.
+	if request, err = frame(t, arp.OperationRequest, nobody); err != nil {
+		return nil, nil, err
+	}
+	// RFC 5944 4.6: in a gratuitous reply the target MAC address too is the one
+	// that caches are to hold. Receivers that check it for being their own ignore
+	// the reply anyway, and take the request.
+	if reply, err = frame(t, arp.OperationReply, t.MAC); err != nil {
+		return nil, nil, err
+	}
+	return request, reply, nil
+}
+
+func frame(t Target, op arp.Operation, targetMAC [6]byte) ([]byte, error) {
+	p, err := arp.NewPacket(op, net.HardwareAddr(t.MAC[:]), t.Addr, net.HardwareAddr(targetMAC[:]), t.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("announce %s: %w", t.Addr, err)
+	}
+	payload, err := p.MarshalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("announce %s: %w", t.Addr, err)
+	}
+	f := ethernet.Frame{
+		Destination: ethernet.Broadcast,
+		Source:      net.HardwareAddr(t.MAC[:]),
+		EtherType:   ethernet.EtherTypeARP,
+		Payload:     payload,
+	}
+	switch len(t.Tags) {
+	case 0:
+	case 1:
+		f.VLAN = &ethernet.VLAN{ID: t.Tags[0]}
+	case 2: // 802.1ad: the outer tag has a type of its own, 0x88a8
+		f.ServiceVLAN, f.VLAN = &ethernet.VLAN{ID: t.Tags[0]}, &ethernet.VLAN{ID: t.Tags[1]}
+	default:
+		return nil, fmt.Errorf("announce %s: %d VLAN tags, at most 2 are possible", t.Addr, len(t.Tags))
+	}
+	b, err := f.MarshalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("announce %s: %w", t.Addr, err)
+	}
+	return b, nil
+}
+
+// Run announces what targets yields: Rounds times, the frames Pace apart, a
+// round no sooner than Interval after the one before began. It iterates targets
+// once a round, and slowly, so that targets may leave out what is true no more.
+//
+// It returns nil as soon as ctx ends. A frame that can't be sent does not keep
+// the others back; the error says how many there were, and why the last one failed.
+func Run(ctx context.Context, targets iter.Seq[Target], send func(frame []byte) error) error {
+	r := runner{ctx: ctx, send: send, ticker: time.NewTicker(Pace)}
+	defer r.ticker.Stop()
+	for round := range Rounds {
+		next := time.After(Interval)
+		for target := range targets {
+			r.announce(target)
+			if ctx.Err() != nil {
+				return nil
+			}
+		}
+		if round == Rounds-1 {
+			break
+		}
+		select {
+		case <-next:
+			r.ticker.Reset(Pace) // forget the tick of the pause: it would make the pause shorter
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	if r.failed > 0 {
+		return fmt.Errorf("announce: %d of %d frames were not sent: %w", r.failed, r.tried, r.last)
+	}
+	return nil
+}
+
+type runner struct {
+	ctx           context.Context
+	send          func(frame []byte) error
+	ticker        *time.Ticker
+	tried, failed int
+	last          error
+}
+
+func (r *runner) announce(t Target) {
+	request, reply, err := Frames(t)
+	if err != nil {
+		r.count(err)
+		return
+	}
+	for _, frame := range [][]byte{request, reply} {
+		select {
+		case <-r.ticker.C:
+		case <-r.ctx.Done():
+			return
+		}
+		r.count(r.send(frame))
+	}
+}
+
+func (r *runner) count(err error) {
+	r.tried++
+	if err != nil {
+		r.failed++
+		r.last = err
+	}
+}

@@ -1,0 +1,278 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ipalias/ipalias/capture"
+	"github.com/ipalias/ipalias/internal/config"
+	"github.com/ipalias/ipalias/internal/link"
+	"github.com/ipalias/ipalias/responder"
+)
+
+const (
+	// retryDelay is how long a card that failed is left alone.
+	retryDelay = time.Second
+
+	// conflictInterval is how often the conflicts that the workers noted are
+	// collected for the log.
+	conflictInterval = time.Second
+)
+
+// A card supervises one network card and the interfaces on it.
+type card struct {
+	name string
+	wait bool // for the card to be made, at the start
+	log  *slog.Logger
+	out  io.Writer
+
+	kernel    *link.Kernel
+	table     table
+	conflicts conflictLog
+
+	facts     link.Facts // as followed last
+	session   *session   // nil unless the card is open
+	stats     capture.Stats
+	state     string // as logged last
+	announced bool   // what is answered for was printed
+	retry     <-chan time.Time
+}
+
+func newCard(name string, deps Deps) *card {
+	log := deps.Log.With("card", name)
+	return &card{
+		name:      name,
+		log:       log,
+		out:       deps.Out,
+		state:     stateUp,
+		table:     table{log: log, responder: responder.New(workers)},
+		conflicts: conflictLog{log: log},
+	}
+}
+
+// stateUp is worth a word only where it was not so before.
+const stateUp = "the card is up"
+
+// workers is how many answer on one card.
+const workers = 1
+
+func (c *card) add(i *config.Interface) {
+	c.table.configured = append(c.table.configured, i)
+	c.wait = c.wait || i.Wait
+}
+
+// prepare does all that can fail at the start, and answers nothing yet.
+func (c *card) prepare() error {
+	var err error
+	if c.kernel, err = link.Open(); err != nil {
+		return err
+	}
+	c.table.kernel = c.kernel
+	facts, err := c.kernel.Read(c.name)
+	switch {
+	case errors.Is(err, link.ErrNotFound) && c.wait:
+		return nil
+	case errors.Is(err, link.ErrNotFound):
+		return c.missing()
+	case err != nil:
+		return err
+	}
+	if err := c.adopt(facts); err != nil {
+		return err
+	}
+	// Also a card that is down, to know about the privilege now.
+	err = c.open()
+	if errors.Is(err, capture.ErrCardDown) || errors.Is(err, capture.ErrNoCard) {
+		return nil
+	}
+	return err
+}
+
+// missing is the error for a card that does not exist, with those that do.
+func (c *card) missing() error {
+	names, err := c.kernel.Names()
+	if err != nil {
+		return fmt.Errorf("%w %q", link.ErrNotFound, c.name)
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("%w %q, and no other", link.ErrNotFound, c.name)
+	}
+	return fmt.Errorf("%w %q; those that exist: %s", link.ErrNotFound, c.name, strings.Join(names, ", "))
+}
+
+// close gives everything back. It may be called after a prepare that failed.
+func (c *card) close() {
+	c.endSession()
+	if c.kernel != nil {
+		c.kernel.Close()
+	}
+}
+
+// Run serves the card until ctx ends.
+func (c *card) Run(ctx context.Context) {
+	ticker := time.NewTicker(conflictInterval)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		c.follow(ctx)
+		c.await(ctx, ticker.C)
+	}
+	c.endSession()
+	c.conflicts.report(c.table.responder.Conflicts())
+}
+
+// await returns when there is something to follow.
+func (c *card) await(ctx context.Context, conflicts <-chan time.Time) {
+	var failed <-chan struct{}
+	if c.session != nil {
+		failed = c.session.done
+	}
+	for {
+		select {
+		case <-conflicts:
+			c.conflicts.report(c.table.responder.Conflicts())
+			continue
+		case <-c.kernel.Changed():
+		case <-c.retry:
+			c.retry = nil
+		case <-failed:
+			c.endSession()
+			// What failed may be up again already, or fail again at once.
+			c.retry = time.After(retryDelay)
+		case <-ctx.Done():
+		}
+		return
+	}
+}
+
+// follow brings what is running in step with what the kernel knows now.
+func (c *card) follow(ctx context.Context) {
+	facts, err := c.kernel.Read(c.name)
+	switch {
+	case errors.Is(err, link.ErrNotFound):
+		c.endSession()
+		c.say(slog.LevelWarn, "the card does not exist, waiting for it")
+		return
+	case err != nil:
+		c.say(slog.LevelError, err.Error())
+		c.retry = time.After(retryDelay)
+		return
+	}
+	old, oldMACs := c.facts, c.table.macs()
+	if !facts.Up || c.session != nil && c.session.index != facts.Index {
+		c.endSession()
+	}
+	if err := c.adopt(facts); err != nil {
+		c.say(slog.LevelError, err.Error())
+		return
+	}
+	if !facts.Up {
+		c.retry = nil // nothing to try before the next change
+		c.say(slog.LevelWarn, "the card is down, waiting for it to come up")
+		return
+	}
+	newMACs := !slices.Equal(oldMACs, c.table.macs())
+	fresh := c.serve(ctx, newMACs)
+	switch {
+	case c.session == nil:
+	case !facts.Carrier:
+		c.say(slog.LevelWarn, "the card has no carrier")
+	default:
+		c.say(slog.LevelInfo, stateUp)
+		if fresh || newMACs || !old.Carrier {
+			c.session.announce(c.table.targets())
+		}
+	}
+}
+
+// adopt takes facts for what holds from now on, and has the table follow.
+func (c *card) adopt(facts link.Facts) error {
+	if facts.Encap != link.Ethernet || len(facts.MAC) != 6 {
+		return fmt.Errorf("card %s: %w but %s", c.name, capture.ErrNotEthernet, facts.Encap)
+	}
+	if c.facts.Index != 0 {
+		known := c.facts
+		known.Up, known.Carrier = facts.Up, facts.Carrier // follow says these
+		if changes := facts.Changes(known); len(changes) > 0 {
+			c.log.Info("the card changed", "changes", strings.Join(changes, ", "))
+		}
+	}
+	if err := c.table.update(facts); err != nil {
+		return err
+	}
+	c.facts = facts
+	return nil
+}
+
+// serve sees to it that the card is open and its frames are answered, as far as
+// it can be. It tells whether they were not before.
+func (c *card) serve(ctx context.Context, newMACs bool) (fresh bool) {
+	if c.session == nil {
+		if c.retry != nil {
+			return false
+		}
+		if err := c.open(); err != nil {
+			c.retry = time.After(retryDelay)
+			if !errors.Is(err, capture.ErrCardDown) && !errors.Is(err, capture.ErrNoCard) {
+				c.say(slog.LevelError, err.Error())
+			}
+			return false
+		}
+	}
+	if c.session.started() {
+		if newMACs {
+			if err := c.session.port.SetFilter(capture.FilterFor(c.table.macs())); err != nil {
+				c.log.Error(err.Error())
+			}
+		}
+		return false
+	}
+	c.session.start(ctx, c.table.responder.Worker(0))
+	if !c.announced {
+		c.announced = true
+		for i := range c.table.published {
+			fmt.Fprintf(c.out, "ipaliasd: %s\n", describe(c.table.responder, &c.table.published[i]))
+		}
+	}
+	return true
+}
+
+func (c *card) open() error {
+	cfg := capture.CardConfig{Interface: c.name, Filter: capture.FilterFor(c.table.macs())}
+	s, err := openSession(c.log, cfg, c.facts.Index)
+	if err != nil {
+		return err
+	}
+	c.session = s
+	return nil
+}
+
+// endSession closes the card, if it is open.
+func (c *card) endSession() {
+	if c.session == nil {
+		return
+	}
+	stats, err := c.session.stop()
+	c.session = nil
+	c.stats.Received += stats.Received
+	c.stats.Sent += stats.Sent
+	c.stats.Dropped += stats.Dropped
+	c.stats.SendErr += stats.SendErr
+	if err != nil && !errors.Is(err, capture.ErrCardDown) && !errors.Is(err, capture.ErrCardGone) {
+		c.log.Error("listening on the card failed", "error", err)
+	}
+}
+
+// say logs a state that the card is in, once.
+func (c *card) say(level slog.Level, state string) {
+	if c.state == state {
+		return
+	}
+	c.state = state
+	c.log.Log(context.Background(), level, state)
+}

@@ -1,0 +1,76 @@
+package daemon
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/ipalias/ipalias/capture"
+	"github.com/ipalias/ipalias/responder"
+)
+
+// maxListed is how many addresses the first line names one by one.
+const maxListed = 8
+
+// describe says what an interface answers for, in one line:
+// "172.16.3.10 (eth0:0), 172.16.3.100 (eth0:1)" or "65536 addresses in 3 labels".
+func describe(r *responder.Responder, i *responder.Interface) string {
+	where := net.HardwareAddr(i.MAC[:]).String()
+	for _, tag := range i.Tags {
+		where += fmt.Sprintf(", VLAN %d", tag)
+	}
+	size := r.Size(i.Name)
+	if size == 0 {
+		return fmt.Sprintf("%s (%s): answering for no address yet", i.Name, where)
+	}
+	line := fmt.Sprintf("%s (%s): answering for %s", i.Name, where, count(size, "address", "addresses"))
+	if listed := list(r, i); uint64(len(listed)) == size {
+		return line + ": " + strings.Join(listed, ", ")
+	}
+	return fmt.Sprintf("%s in %s", line, count(uint64(len(i.Aliases)), "label", "labels"))
+}
+
+// list names the single addresses that are answered for, at most maxListed.
+func list(r *responder.Responder, i *responder.Interface) []string {
+	var names []string
+	for a := range singles(i) {
+		if m := r.Explain(i.Name, a.addr); m.Answered {
+			names = append(names, fmt.Sprintf("%s (%s)", a.addr, a.label))
+		}
+		if len(names) > maxListed {
+			return nil
+		}
+	}
+	return names
+}
+
+func count(n uint64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// printTotals tells what a card did from start to end: its frames, and the
+// verdicts on them that occurred, an interface at a time.
+func printTotals(w io.Writer, card string, stats capture.Stats, r *responder.Responder, interfaces []responder.Interface) {
+	fmt.Fprintf(w, "%s: %d frames received, %d sent, %d dropped, %d not sent\n",
+		card, stats.Received, stats.Sent, stats.Dropped, stats.SendErr)
+	for _, i := range interfaces {
+		c := r.Total(i.Name)
+		fmt.Fprintf(w, "%s: %d packets (%d bytes) for aliases, %d answers (%d bytes)\n",
+			i.Name, c.RxPackets, c.RxBytes, c.TxPackets, c.TxBytes)
+		printVerdicts(w, r.VerdictCounts(i.Name))
+	}
+	const noInterface = "" // whose frames these are
+	printVerdicts(w, r.VerdictCounts(noInterface))
+}
+
+func printVerdicts(w io.Writer, counts [responder.NumVerdicts]uint64) {
+	for v, n := range counts {
+		if n > 0 {
+			fmt.Fprintf(w, "  %-28s %d\n", responder.Verdict(v), n)
+		}
+	}
+}

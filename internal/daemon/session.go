@@ -1,0 +1,92 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"sync"
+
+	"github.com/ipalias/ipalias/capture"
+	"github.com/ipalias/ipalias/internal/announce"
+	"github.com/ipalias/ipalias/responder"
+)
+
+// handler lets a worker of the responder answer what a port receives.
+type handler struct {
+	worker *responder.Worker
+}
+
+// Handle implements capture.Handler.
+func (h handler) Handle(b *capture.Batch) {
+	b.Out, b.Wake = h.worker.Handle(b.Time, b.Frames, b.Flags, b.Out)
+}
+
+// A session is the time from opening a card to its going down or away, or to
+// the daemon's end. It belongs to the card's goroutine.
+type session struct {
+	log   *slog.Logger
+	index int // the card's, at opening
+	port  *capture.Card
+
+	// Of the port's Run, once it was started.
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error // valid when done is closed
+
+	announcing     sync.WaitGroup
+	stopAnnouncing context.CancelFunc
+}
+
+// openSession opens the card. Frames collect from now on, and are answered from
+// start on.
+func openSession(log *slog.Logger, cfg capture.CardConfig, index int) (*session, error) {
+	port, err := capture.OpenCard(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &session{log: log, index: index, port: port, stopAnnouncing: func() {}}, nil
+}
+
+func (s *session) started() bool { return s.done != nil }
+
+// start has the card's frames answered by worker until ctx ends, stop is called
+// or the card fails; done is closed then.
+func (s *session) start(ctx context.Context, worker *responder.Worker) {
+	s.done = make(chan struct{})
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	go func() {
+		defer close(s.done)
+		// Nothing that is announced or answered is true once the card has failed.
+		defer s.cancel()
+		s.err = s.port.Run(s.ctx, handler{worker})
+	}()
+}
+
+// announce announces targets from the first one on; what was being announced is
+// given up.
+func (s *session) announce(targets iter.Seq[announce.Target]) {
+	s.stopAnnouncing()
+	s.announcing.Wait()
+	ctx, stop := context.WithCancel(s.ctx)
+	s.stopAnnouncing = stop
+	s.announcing.Go(func() {
+		defer stop()
+		if err := announce.Run(ctx, targets, s.port.Send); err != nil {
+			s.log.Warn("announcing the aliases failed", "error", err)
+		}
+	})
+}
+
+// stop ends the session and gives the card back. It tells what the card counted
+// and, if it failed by itself, how.
+func (s *session) stop() (capture.Stats, error) {
+	if s.started() {
+		s.cancel()
+		<-s.done
+	}
+	s.announcing.Wait()
+	closeErr := s.port.Close()
+	return s.port.Stats(), errors.Join(s.err, closeErr)
+}

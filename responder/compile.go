@@ -1,0 +1,250 @@
+package responder
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+)
+
+// An EntryRef names a place in an Interface: Aliases[Alias].Ranges[Range].
+type EntryRef struct {
+	Alias int
+	Range int
+}
+
+// A Warning is about a single address that will never be answered for.
+type Warning struct {
+	Interface string
+	EntryRef
+	Label  string
+	Range  Range
+	Reason string
+}
+
+// String says it in one line.
+func (w Warning) String() string {
+	return fmt.Sprintf("%s: %s is never answered for: %s", w.Label, w.Range, w.Reason)
+}
+
+// An Overlap is a run of addresses that two entries claim. A stands before B in
+// the configuration.
+type Overlap struct {
+	A, B           EntryRef
+	LabelA, LabelB string
+	Shared         Range
+}
+
+// An OverlapError lists the overlaps of one interface in the order of their
+// second place.
+type OverlapError struct {
+	Interface string
+	Overlaps  []Overlap // the first hundred
+	Total     int
+}
+
+const maxOverlaps = 100
+
+// Error names the first overlap and how many there are.
+func (e *OverlapError) Error() string {
+	o := e.Overlaps[0]
+	text := fmt.Sprintf("interface %s: %s and %s overlap in %s", e.Interface, o.LabelA, o.LabelB, o.Shared)
+	if e.Total > 1 {
+		text += fmt.Sprintf(" (and %d more overlaps)", e.Total-1)
+	}
+	return text
+}
+
+// Check tells what Publish would say of one interface.
+func Check(i *Interface) ([]Warning, error) {
+	_, warnings, err := compileTable(i)
+	return warnings, err
+}
+
+// A piece is one configured range with its place, as the compiler sorts them.
+type piece struct {
+	first, last uint32
+	alias, rng  int32
+}
+
+// compileTable builds the table of i without counter indices; see (*table).number.
+func compileTable(i *Interface) (*table, []Warning, error) {
+	pieces, err := collect(i)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := overlaps(i, pieces); err != nil {
+		return nil, nil, err
+	}
+	t := &table{holes: holes(i)}
+	for _, a := range i.Aliases {
+		l := label{name: a.Label, closed: i.Closed}
+		if a.HasClosed {
+			l.closed = a.Closed
+		}
+		if l.from, err = prefixes4(a.From); err != nil {
+			return nil, nil, fmt.Errorf("label %s: from: %w", a.Label, err)
+		}
+		for _, r := range a.Ranges {
+			if !r.Single() {
+				l.runs = append(l.runs, run4{v4(r.First), v4(r.Last)})
+			}
+		}
+		t.special = t.special || l.closed != i.Closed || l.from != nil
+		t.labels = append(t.labels, l)
+	}
+	return t, t.fill(i, pieces), nil
+}
+
+// collect gives the ranges of i sorted by address.
+func collect(i *Interface) ([]piece, error) {
+	n := 0
+	for _, a := range i.Aliases {
+		n += len(a.Ranges)
+	}
+	pieces := make([]piece, 0, n)
+	for ai, a := range i.Aliases {
+		for ri, r := range a.Ranges {
+			if !r.First.Is4() || !r.Last.Is4() {
+				return nil, fmt.Errorf("label %s: %s is no IPv4 address", a.Label, r)
+			}
+			p := piece{v4(r.First), v4(r.Last), int32(ai), int32(ri)}
+			if p.first > p.last {
+				return nil, fmt.Errorf("label %s: the range %s-%s ends before it begins", a.Label, r.First, r.Last)
+			}
+			pieces = append(pieces, p)
+		}
+	}
+	slices.SortFunc(pieces, func(a, b piece) int {
+		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.alias, b.alias), cmp.Compare(a.rng, b.rng))
+	})
+	return pieces, nil
+}
+
+// overlaps finds the neighbours among sorted pieces that share addresses. The
+// piece that reaches furthest so far is the one to compare with: who overlaps
+// any earlier piece overlaps that one, or was reported with it.
+func overlaps(i *Interface, pieces []piece) error {
+	var found []Overlap
+	reach := 0
+	for n := 1; n < len(pieces); n++ {
+		p, q := pieces[reach], pieces[n]
+		if q.first <= p.last {
+			shared := Range{v4addr(q.first), v4addr(min(p.last, q.last))}
+			if q.alias < p.alias || q.alias == p.alias && q.rng < p.rng {
+				p, q = q, p
+			}
+			found = append(found, Overlap{
+				A: EntryRef{int(p.alias), int(p.rng)}, LabelA: i.Aliases[p.alias].Label,
+				B: EntryRef{int(q.alias), int(q.rng)}, LabelB: i.Aliases[q.alias].Label,
+				Shared: shared,
+			})
+		}
+		if pieces[n].last > pieces[reach].last {
+			reach = n
+		}
+	}
+	if found == nil {
+		return nil
+	}
+	slices.SortStableFunc(found, func(a, b Overlap) int {
+		return cmp.Or(cmp.Compare(a.B.Alias, b.B.Alias), cmp.Compare(a.B.Range, b.B.Range))
+	})
+	return &OverlapError{Interface: i.Name, Overlaps: found[:min(len(found), maxOverlaps)], Total: len(found)}
+}
+
+// fill makes the entries: the pieces less the holes. Single addresses of one label
+// that are neighbours are joined: a file of a million lines is often a few runs. A single address in a hole is a warning; a range passes over it.
+func (t *table) fill(i *Interface, pieces []piece) (warnings []Warning) {
+	union := union(t.holes)
+	h := 0
+	t.entries = make([]entry, 0, len(pieces))
+	single := false // the last entry is made of single addresses
+	push := func(first, last uint64, p piece) {
+		if n := len(t.entries); single && p.first == p.last && n > 0 {
+			if e := &t.entries[n-1]; e.label == uint32(p.alias) && uint64(e.last)+1 == first {
+				e.last = uint32(last)
+				return
+			}
+		}
+		single = p.first == p.last
+		t.entries = append(t.entries, entry{first: uint32(first), last: uint32(last), label: uint32(p.alias)})
+	}
+	for _, p := range pieces {
+		for h < len(union) && union[h].last < p.first {
+			h++
+		}
+		first := uint64(p.first)
+		for k := h; k < len(union) && union[k].first <= p.last; k++ {
+			if p.first == p.last {
+				a := i.Aliases[p.alias]
+				warnings = append(warnings, Warning{i.Name, EntryRef{int(p.alias), int(p.rng)}, a.Label, a.Ranges[p.rng], reason(t.holes, p.first)})
+			}
+			if uint64(union[k].first) > first {
+				push(first, uint64(union[k].first)-1, p)
+			}
+			first = uint64(union[k].last) + 1
+		}
+		if first <= uint64(p.last) {
+			push(first, uint64(p.last), p)
+		}
+	}
+	slices.SortFunc(warnings, func(a, b Warning) int {
+		return cmp.Or(cmp.Compare(a.Alias, b.Alias), cmp.Compare(a.EntryRef.Range, b.EntryRef.Range))
+	})
+	return warnings
+}
+
+// number gives every address of t the counter index that it had in old, and a
+// new one if it had none, and arranges t for lookups. An entry is split where its addresses
+// had indices of different runs.
+func (t *table) number(old *table, cells *cells) error {
+	if old == nil {
+		old = new(table)
+	}
+	numbered := make([]entry, 0, len(t.entries))
+	k := 0
+	for _, e := range t.entries {
+		for k < len(old.entries) && old.entries[k].last < e.first {
+			k++
+		}
+		next := uint64(e.first)
+		for j := k; next <= uint64(e.last); j++ {
+			part := entry{uint32(next), e.last, 0, e.label}
+			known := j < len(old.entries) && old.entries[j].first <= e.last
+			if known && uint64(old.entries[j].first) > next {
+				part.last = old.entries[j].first - 1 // the gap before it is new
+				j--
+				known = false
+			} else if known {
+				o := old.entries[j]
+				part.last = min(e.last, o.last)
+				part.index = o.index + (part.first - o.first)
+			}
+			if !known {
+				var err error
+				if part.index, err = cells.reserve(part.last - part.first + 1); err != nil {
+					return err
+				}
+			}
+			numbered = append(numbered, part)
+			next = uint64(part.last) + 1
+		}
+	}
+	t.entries = numbered
+	t.arrange()
+	return nil
+}
+
+// prefixes4 checks and converts IPv4 prefixes.
+func prefixes4(list []netip.Prefix) ([]prefix4, error) {
+	var out []prefix4
+	for _, p := range list {
+		if !p.IsValid() || !p.Addr().Is4() {
+			return nil, errors.New(p.String() + " is no IPv4 prefix")
+		}
+		out = append(out, prefix4{v4(p.Masked().Addr()), ^uint32(uint64(0xffffffff) >> p.Bits())})
+	}
+	return out, nil
+}

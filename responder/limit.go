@@ -1,0 +1,45 @@
+package responder
+
+// A bucket is a token bucket in time: it is empty at the time full minus what
+// all its tokens take, and an answer moves it by what one takes.
+type bucket struct {
+	next int64 // when the next answer would be due if they came one by one
+}
+
+// take tells whether an answer may go out at now, at so many a second and so many at once.
+func (b *bucket) take(now int64, rate, burst int) bool {
+	step := int64(1e9) / int64(rate)
+	if b.next < now-step*int64(max(burst, 1)-1) {
+		b.next = now - step*int64(max(burst, 1)-1)
+	}
+	if b.next > now {
+		return false
+	}
+	b.next += step
+	return true
+}
+
+// limiter bounds what one worker sends, see Limits. Destinations are remembered in
+// a table of fixed size; those that fall on one place share their tokens, so
+// that forged sources can at worst silence errors, never multiply them.
+type limiter struct {
+	errors bucket
+	echoes bucket
+	peers  [1024]bucket
+}
+
+// icmpError asks for leave to send an ICMP error to peer. The destination is asked
+// first: one that is over its limit takes nothing from the others.
+func (m *limiter) icmpError(l *link, peer uint32, now int64) bool {
+	if r := l.limits.PeerRate; r > 0 && !m.peers[hash(peer)>>22].take(now, r, l.limits.PeerBurst) {
+		return false
+	}
+	r := l.limits.ErrorRate
+	return r == 0 || m.errors.take(now, r, l.limits.ErrorBurst)
+}
+
+// echo asks for leave to send an echo reply.
+func (m *limiter) echo(l *link, now int64) bool {
+	r := l.limits.EchoRate
+	return r == 0 || m.echoes.take(now, r, l.limits.EchoBurst)
+}

@@ -1,0 +1,357 @@
+package responder
+
+import "math/rand/v2"
+
+// Reassembly, RFC 791 3.2 and RFC 815, with RFC 5722's stance on overlaps: a datagram
+// whose pieces overlap is thrown away. It follows Linux's ip_frag_queue check by
+// check, but for memory: datagrams and their bytes are bounded by what is
+// allocated here, and when that is used up the oldest datagram makes room.
+const (
+	fragmentTime   = 30e9 // ns that a datagram waits for its pieces (ipfrag_time)
+	chunkSize      = 2 << 10
+	chunks         = 2048 // 4 MiB
+	datagramChunks = 64 << 10 / chunkSize
+	datagramMax    = 1024 // datagrams in the making
+	runMax         = 128  // disjoint runs of pieces in one datagram
+	noChunk        = -1
+	none           = -1 // index of no datagram
+)
+
+// A fragmentKey names a datagram, RFC 791 3.2; the interface is part of it
+// because VLANs are networks of their own.
+type fragmentKey struct {
+	l        *state
+	src, dst uint32
+	ident    uint16
+	protocol uint8
+}
+
+// A datagram in the making.
+type datagram struct {
+	key     fragmentKey
+	started int64
+	end     int                                          // how long the payload is, as far as is known
+	have    int                                          // bytes of it that are here
+	last    bool                                         // the last piece came: end is final
+	ecn     uint8                                        // a bit for each ECN code point seen
+	first   [ethLen + maxTags*vlanTagLen + ipMaxLen]byte // L2 and IPv4 header of the first piece
+	l3      int                                          // 0: the first piece has not come
+	ihl     int
+	opt     options
+	group   bool
+	ready   bool
+	piece   int // payload bytes of the first piece, for Time Exceeded
+	chunks  [datagramChunks]int16
+	runs    [runMax]span // pieces, in the order of their offsets
+	nruns   int
+	next    int32 // in the chain of its hash
+	older   int32 // neighbours by age
+	younger int32
+}
+
+// A span is a run of pieces that came one behind the other.
+type span struct{ first, end int32 }
+
+// reassembler holds the datagrams of one worker.
+type reassembler struct {
+	datagrams []datagram
+	memory    []byte             // chunks of chunkSize
+	free      []int16            // chunks
+	spare     []int32            // datagrams
+	heads     [datagramMax]int32 // chains by hash of the key; none ends one
+	seed      uint32
+	oldest    int32
+	youngest  int32
+	whole     []byte // a datagram that is complete
+}
+
+func (r *reassembler) init() {
+	r.datagrams = make([]datagram, datagramMax)
+	r.memory = make([]byte, chunks*chunkSize)
+	r.whole = make([]byte, ipMaxLen+maxDatagram+1)
+	r.seed = rand.Uint32()
+	r.oldest, r.youngest = none, none
+	for i := range r.heads {
+		r.heads[i] = none
+	}
+	for i := range chunks {
+		r.free = append(r.free, int16(chunks-1-i))
+	}
+	for i := range datagramMax {
+		r.spare = append(r.spare, int32(datagramMax-1-i))
+	}
+}
+
+// reassemble takes a fragment. done is true if it made its datagram whole: p then
+// is the datagram.
+func (w *Worker) reassemble(p *packet) (v Verdict, done bool) {
+	r := &w.fragments
+	key := fragmentKey{p.l.state, p.src, p.dst, be16(p.ip[ipIdent:]), p.ip[ipProtocol]}
+	at := r.find(key)
+	if at == none {
+		at = r.start(key, w.now)
+	}
+	d := &r.datagrams[at]
+	v = r.add(d, p)
+	switch {
+	case v != FragmentHeld && v != FragmentDuplicate:
+		r.drop(at)
+	case d.last && d.l3 != 0 && d.have == d.end:
+		done = r.complete(d, p)
+		r.drop(at)
+		if !done {
+			v = FragmentBad
+		}
+	}
+	return v, done
+}
+
+// head is the chain that a key is in. The seed keeps others from choosing it.
+func (r *reassembler) head(k *fragmentKey) *int32 {
+	h := hash(hash(k.src^r.seed)^k.dst) ^ uint32(k.ident)<<8 ^ uint32(k.protocol)
+	return &r.heads[hash(h^r.seed)%datagramMax]
+}
+
+// find gives the datagram of a key, none if there is none.
+func (r *reassembler) find(key fragmentKey) int32 {
+	at := *r.head(&key)
+	for at != none && r.datagrams[at].key != key {
+		at = r.datagrams[at].next
+	}
+	return at
+}
+
+// start makes a new datagram; the oldest goes if there is no room.
+func (r *reassembler) start(key fragmentKey, now int64) int32 {
+	if len(r.spare) == 0 {
+		r.drop(r.oldest)
+	}
+	at := r.spare[len(r.spare)-1]
+	r.spare = r.spare[:len(r.spare)-1]
+	d := &r.datagrams[at]
+	head := r.head(&key)
+	*d = datagram{key: key, started: now, next: *head, older: r.youngest, younger: none}
+	*head = at
+	for i := range d.chunks {
+		d.chunks[i] = noChunk
+	}
+	if r.youngest != none {
+		r.datagrams[r.youngest].younger = at
+	} else {
+		r.oldest = at
+	}
+	r.youngest = at
+	return at
+}
+
+// drop gives back all that a datagram holds.
+func (r *reassembler) drop(at int32) {
+	d := &r.datagrams[at]
+	for i, c := range d.chunks {
+		if c != noChunk {
+			r.free = append(r.free, c)
+			d.chunks[i] = noChunk
+		}
+	}
+	if d.older != none {
+		r.datagrams[d.older].younger = d.younger
+	} else {
+		r.oldest = d.younger
+	}
+	if d.younger != none {
+		r.datagrams[d.younger].older = d.older
+	} else {
+		r.youngest = d.older
+	}
+	link := r.head(&d.key)
+	for *link != at {
+		link = &r.datagrams[*link].next
+	}
+	*link = d.next
+	r.spare = append(r.spare, at)
+}
+
+// add puts the piece p into d.
+func (r *reassembler) add(d *datagram, p *packet) Verdict {
+	field := be16(p.ip[ipFragment:])
+	first := int(field&offsetMask) * 8
+	data := p.payload()
+	end := first + len(data)
+	if field&flagMF == 0 {
+		if end < d.end || d.last && end != d.end {
+			return FragmentBad
+		}
+		d.last, d.end = true, end
+	} else {
+		end &^= 7 // a piece that is not the last is cut to whole units of 8 bytes
+		if end > d.end {
+			if d.last {
+				return FragmentBad
+			}
+			d.end = end
+		}
+	}
+	if end <= first || end > datagramChunks*chunkSize {
+		return FragmentBad
+	}
+	if v := d.insert(span{int32(first), int32(end)}); v != FragmentHeld {
+		return v
+	}
+	if !r.store(d, first, data[:end-first]) {
+		return FragmentBad
+	}
+	d.have += end - first
+	d.ecn |= 1 << (p.ip[ipTOS] & 3)
+	if first == 0 {
+		copy(d.first[:], p.frame[:p.l3])
+		copy(d.first[p.l3:], p.ip[:p.ihl])
+		d.l3, d.ihl, d.opt, d.group, d.piece = p.l3, p.ihl, p.opt, p.group, end
+	}
+	d.ready = d.ready || p.ready
+	return FragmentHeld
+}
+
+// insert adds a piece to the runs of d. A piece behind the last one lengthens its
+// run or begins a new one; one within a run is a duplicate; anything else that
+// touches a run overlaps it, RFC 5722 3.
+func (d *datagram) insert(s span) Verdict {
+	if n := d.nruns; n > 0 && d.runs[n-1].end < s.end || n == 0 {
+		switch {
+		case n > 0 && s.first < d.runs[n-1].end:
+			return FragmentOverlap
+		case n > 0 && s.first == d.runs[n-1].end:
+			d.runs[n-1].end = s.end
+			return FragmentHeld
+		}
+		return d.insertRun(n, s)
+	}
+	i := 0
+	for i < d.nruns && d.runs[i].end <= s.first {
+		i++
+	}
+	switch o := d.runs[i]; {
+	case s.end <= o.first:
+		return d.insertRun(i, s)
+	case s.first >= o.first && s.end <= o.end:
+		return FragmentDuplicate
+	}
+	return FragmentOverlap
+}
+
+func (d *datagram) insertRun(i int, s span) Verdict {
+	if d.nruns == runMax {
+		return FragmentBad
+	}
+	copy(d.runs[i+1:d.nruns+1], d.runs[i:d.nruns])
+	d.runs[i] = s
+	d.nruns++
+	return FragmentHeld
+}
+
+// store copies the bytes of a piece to their chunks. The oldest datagrams make
+// room; a datagram that is alone and finds none is given up.
+func (r *reassembler) store(d *datagram, at int, data []byte) bool {
+	for len(data) > 0 {
+		c := &d.chunks[at/chunkSize]
+		for *c == noChunk {
+			if n := len(r.free); n > 0 {
+				*c = r.free[n-1]
+				r.free = r.free[:n-1]
+				break
+			}
+			old := r.oldest
+			if &r.datagrams[old] == d {
+				old = d.younger
+			}
+			if old == none {
+				return false
+			}
+			r.drop(old)
+		}
+		n := copy(r.memory[int(*c)*chunkSize+at%chunkSize:(int(*c)+1)*chunkSize], data)
+		data, at = data[n:], at+n
+	}
+	return true
+}
+
+// complete makes p the whole datagram d, with the header of its first piece: no
+// fragment any more, the length of the whole, ECN as RFC 3168 5.3 wants it.
+func (r *reassembler) complete(d *datagram, p *packet) bool {
+	ecn, ok := mergeECN(d.ecn)
+	if !ok || d.ihl+d.end > maxDatagram {
+		return false
+	}
+	h := r.whole[:d.ihl]
+	copy(h, d.first[d.l3:d.l3+d.ihl])
+	h[ipTOS] |= ecn
+	put16(h[ipTotalLen:], uint16(d.ihl+d.end))
+	put16(h[ipFragment:], 0)
+	put16(h[ipChecksum:], 0)
+	putChecksum(h[ipChecksum:], sum(0, h))
+	r.copyTo(r.whole[d.ihl:], d, d.end)
+	copy(p.frame, d.first[:d.l3])
+	p.ip, p.ihl, p.opt, p.group, p.whole = r.whole[:d.ihl+d.end], d.ihl, d.opt, d.group, true
+	p.ready = d.ready
+	return true
+}
+
+// copyTo copies the first n bytes of d's payload.
+func (r *reassembler) copyTo(to []byte, d *datagram, n int) {
+	for i := 0; i*chunkSize < n; i++ {
+		at := int(d.chunks[i]) * chunkSize
+		copy(to[i*chunkSize:n], r.memory[at:at+chunkSize])
+	}
+}
+
+// mergeECN gives the ECN bits of a whole from those of its pieces, a bit for each
+// code point seen: CE if one had it, and nothing at all (RFC 3168 5.3) if pieces
+// that are not ECN capable are mixed with others.
+func mergeECN(seen uint8) (ecn uint8, ok bool) {
+	const notECT, ce = 1 << 0, 1 << 3
+	if seen&notECT != 0 && seen != notECT {
+		return 0, false
+	}
+	if seen&ce != 0 {
+		return 3, true
+	}
+	return 0, true
+}
+
+// expire gives up the datagrams that waited too long. Who sent the first piece of
+// one is told, RFC 792: Time Exceeded, code 1, about that piece. It tells when
+// the next one runs out, 0 for never.
+func (w *Worker) expire() (wake int64) {
+	r := &w.fragments
+	for r.oldest != none {
+		d := &r.datagrams[r.oldest]
+		if due := d.started + fragmentTime; due > w.now {
+			return due
+		}
+		if d.l3 != 0 {
+			w.timeExceeded(d)
+		}
+		r.drop(r.oldest)
+	}
+	return 0
+}
+
+// timeExceeded tells the sender of d's first piece that the rest did not come.
+func (w *Worker) timeExceeded(d *datagram) {
+	r := &w.fragments
+	l := w.set.byName(d.key.l.name)
+	if l == nil {
+		return // the interface is gone
+	}
+	index, ok := l.table.find(d.key.dst)
+	if !ok {
+		return // the alias is gone
+	}
+	n := min(d.piece, maxError)
+	frame := r.whole[:d.l3+d.ihl+n]
+	copy(frame, d.first[:d.l3+d.ihl])
+	r.copyTo(frame[d.l3+d.ihl:], d, n)
+	w.refuse(&packet{
+		l: l, cell: w.cell(l, index), frame: frame, l3: d.l3, ip: frame[d.l3:], ihl: d.ihl,
+		src: d.key.src, dst: d.key.dst, opt: d.opt, group: d.group,
+	}, icmpTimeExceeded, codeReassembly, 0, FragmentHeld)
+}

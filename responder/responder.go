@@ -1,0 +1,221 @@
+package responder
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// A Responder holds what is answered for, and what was counted. Its methods may
+// be called at any time and from any goroutine; its Workers belong to one
+// goroutine each.
+type Responder struct {
+	set     atomic.Pointer[set]
+	workers []*Worker
+
+	mu     sync.Mutex // held by Publish
+	states []*state   // every interface that ever was, for its counters
+}
+
+// A set is what all interfaces of a card answer for at one time. It is
+// immutable: workers load it once a batch.
+type set struct {
+	untagged *link   // nil: untagged frames are for nobody
+	tagged   []*link // few: looked through one by one
+	links    []*link // all, in the order published
+	tables   []*table
+}
+
+// A link is one interface as the packet path wants it.
+type link struct {
+	*state
+	tags     []uint16
+	mac      [6]byte
+	mtu      int
+	closed   Closed
+	reply    Reply
+	limits   Limits
+	from     []prefix4
+	networks []prefix4
+	gateway  uint32   // 0: none
+	own      []uint32 // the host's addresses: the kernel's business, and never a sender's
+	bcast    []uint32 // broadcast addresses of the networks: never sent to
+	table    *table
+	segments [][]*[segmentSize]cell // [worker]
+	neigh    *neighbours            // nil unless routed
+}
+
+// A state is what an interface keeps through every Publish.
+type state struct {
+	name   string
+	counts []*[NumVerdicts]counter // [worker]
+	cells  *cells
+	neigh  *neighbours // held by Publish; nil: no interface of this name was ever routed
+}
+
+// New makes a Responder for so many workers. It answers for nothing yet.
+func New(workers int) *Responder {
+	r := &Responder{}
+	r.set.Store(&set{})
+	for i := range workers {
+		r.workers = append(r.workers, newWorker(r, i))
+	}
+	return r
+}
+
+// Worker gives the worker of a number from 0 on.
+func (r *Responder) Worker(i int) *Worker { return r.workers[i] }
+
+// Publish replaces everything that is answered for, between two frames of each
+// worker, all or nothing. Counters of interfaces and addresses that stay go on. The
+// warnings are about single addresses that are never answered for; the error is
+// an *OverlapError or about a value that makes no sense, and changes nothing.
+func (r *Responder) Publish(ifs []Interface) ([]Warning, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []Warning
+	old, next := r.set.Load(), &set{}
+	states := slices.Clone(r.states)
+	for i := range ifs {
+		l, warnings, err := r.link(&ifs[i], old, &states)
+		if err != nil {
+			return nil, err
+		}
+		if next.byTags(l.tags) != nil {
+			return nil, fmt.Errorf("interface %s: another interface answers the same frames", l.name)
+		}
+		all = append(all, warnings...)
+		next.links = append(next.links, l)
+		if len(l.tags) == 0 {
+			next.untagged = l
+		} else {
+			next.tagged = append(next.tagged, l)
+		}
+	}
+	r.states = states
+	r.set.Store(next)
+	return all, nil
+}
+
+// byTags finds the link of a stack of VLAN identifiers.
+func (s *set) byTags(tags []uint16) *link {
+	if len(tags) == 0 {
+		return s.untagged
+	}
+	for _, l := range s.tagged {
+		if slices.Equal(l.tags, tags) {
+			return l
+		}
+	}
+	return nil
+}
+
+// byName finds the link of an interface's name.
+func (s *set) byName(name string) *link {
+	for _, l := range s.links {
+		if l.name == name {
+			return l
+		}
+	}
+	return nil
+}
+
+// link builds one interface, with the state it had before.
+func (r *Responder) link(i *Interface, old *set, states *[]*state) (*link, []Warning, error) {
+	if i.MAC[0]&1 != 0 || i.MAC == [6]byte{} {
+		return nil, nil, fmt.Errorf("interface %s: the MAC address %x is none that a card can have", i.Name, i.MAC)
+	}
+	if len(i.Tags) > maxTags {
+		return nil, nil, fmt.Errorf("interface %s: more than %d VLAN tags", i.Name, maxTags)
+	}
+	t, warnings, err := compileTable(i)
+	if err != nil {
+		return nil, nil, err
+	}
+	l := &link{state: r.state(i.Name, states), tags: i.Tags, mac: i.MAC, mtu: i.MTU, closed: i.Closed, reply: i.Reply, limits: i.Limits, table: t}
+	if l.mtu == 0 {
+		l.mtu = DefaultMTU
+	}
+	if l.mtu < minMTU {
+		return nil, nil, fmt.Errorf("interface %s: an MTU of %d is below IPv4's %d (RFC 791)", i.Name, l.mtu, minMTU)
+	}
+	if err := l.addresses(i); err != nil {
+		return nil, nil, fmt.Errorf("interface %s: %w", i.Name, err)
+	}
+	var before *table
+	if o := old.byName(i.Name); o != nil {
+		before = o.table
+	}
+	if err := t.number(before, l.cells); err != nil {
+		return nil, nil, fmt.Errorf("interface %s: %w", i.Name, err)
+	}
+	l.segments = slices.Clone(l.cells.workers)
+	r.route(l)
+	return l, warnings, nil
+}
+
+// addresses converts the addresses of i that are no aliases.
+func (l *link) addresses(i *Interface) (err error) {
+	if l.from, err = prefixes4(i.From); err != nil {
+		return fmt.Errorf("from: %w", err)
+	}
+	for _, n := range i.Networks {
+		if !n.Addr().Is4() {
+			continue
+		}
+		p, _ := prefixes4([]netip.Prefix{n})
+		l.networks = append(l.networks, p...)
+		if n.Bits() <= 30 {
+			l.bcast = append(l.bcast, v4(PrefixRange(n).Last))
+		}
+	}
+	for _, a := range i.Host {
+		if a.Is4() {
+			l.own = append(l.own, v4(a))
+		}
+	}
+	for _, a := range i.Gateways {
+		if a.Is4() && l.gateway == 0 {
+			l.gateway = v4(a)
+		}
+	}
+	if l.reply == Routed && l.gateway == 0 && l.networks == nil {
+		return errors.New("reply = \"routed\" needs a network or a gateway")
+	}
+	return nil
+}
+
+// route gives a routed interface its ARP cache, and the workers room for what
+// waits for it.
+func (r *Responder) route(l *link) {
+	if l.reply != Routed {
+		return
+	}
+	if l.state.neigh == nil {
+		l.state.neigh = new(neighbours)
+	}
+	l.neigh = l.state.neigh
+	for _, w := range r.workers {
+		if w.waiting.slots == nil {
+			w.waiting.slots = new([waitingMax]waiting) // no worker looks at it before it has a routed interface
+		}
+	}
+}
+
+// state finds or makes what the interface of a name keeps.
+func (r *Responder) state(name string, states *[]*state) *state {
+	for _, s := range *states {
+		if s.name == name {
+			return s
+		}
+	}
+	s := &state{name: name, cells: newCells(len(r.workers))}
+	for range r.workers {
+		s.counts = append(s.counts, new([NumVerdicts]counter))
+	}
+	*states = append(*states, s)
+	return s
+}

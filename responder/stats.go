@@ -1,0 +1,168 @@
+package responder
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// LabelInfo tells of one alias label.
+type LabelInfo struct {
+	Label     string
+	Ranges    []Range  // as configured, singles and runs in the order of addresses
+	Addresses uint64   // how many are answered for
+	Counters  Counters // of all of them
+}
+
+// Match is what the table says of an address.
+type Match struct {
+	Answered bool
+	Label    string // whose alias it is; also where it is excluded from that alias
+	Rule     string // the configured address or range that holds it
+	Reason   string // why it is not answered for
+}
+
+// VerdictCounts gives the frames of an interface by verdict. Frames that belong to no
+// interface (too short, another VLAN's) are counted under the name "".
+func (r *Responder) VerdictCounts(iface string) (total [NumVerdicts]uint64) {
+	add := func(counts *[NumVerdicts]counter) {
+		for v := range counts {
+			total[v] += counts[v].load()
+		}
+	}
+	if iface == "" {
+		for _, w := range r.workers {
+			add(&w.strays)
+		}
+		return total
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.states {
+		if s.name == iface {
+			for _, counts := range s.counts {
+				add(counts)
+			}
+		}
+	}
+	return total
+}
+
+// Size is how many addresses an interface answers for.
+func (r *Responder) Size(iface string) uint64 {
+	if l := r.set.Load().byName(iface); l != nil {
+		return l.table.size
+	}
+	return 0
+}
+
+// Used hands to yield every alias address whose counters are not zero, in the
+// order of addresses, until yield returns false.
+func (r *Responder) Used(iface string, yield func(a netip.Addr, label string, c Counters) bool) {
+	l := r.set.Load().byName(iface)
+	if l == nil {
+		return
+	}
+	for _, e := range l.table.entries {
+		for a := uint64(e.first); a <= uint64(e.last); a++ {
+			c := l.load(e.index + uint32(a) - e.first)
+			if c != (Counters{}) && !yield(v4addr(uint32(a)), l.table.labels[e.label].name, c) {
+				return
+			}
+		}
+	}
+}
+
+// load sums the cells of an index over all workers.
+func (l *link) load(index uint32) (total Counters) {
+	for _, segments := range l.segments {
+		total.add(at(segments, index).load())
+	}
+	return total
+}
+
+// Total sums the counters of all aliases that an interface has now.
+func (r *Responder) Total(iface string) (total Counters) {
+	r.Used(iface, func(_ netip.Addr, _ string, c Counters) bool {
+		total.add(c)
+		return true
+	})
+	return total
+}
+
+// Labels tells of every label of an interface, in the order of the configuration.
+func (r *Responder) Labels(iface string) []LabelInfo {
+	l := r.set.Load().byName(iface)
+	if l == nil {
+		return nil
+	}
+	infos := make([]LabelInfo, len(l.table.labels))
+	for i, lb := range l.table.labels {
+		infos[i].Label = lb.name
+		for _, r := range lb.runs {
+			infos[i].Ranges = append(infos[i].Ranges, Range{v4addr(r.first), v4addr(r.last)})
+		}
+	}
+	for _, e := range l.table.entries {
+		info := &infos[e.label]
+		info.Addresses += uint64(e.last-e.first) + 1
+		if !l.table.labels[e.label].inRun(e.first) {
+			for a := uint64(e.first); a <= uint64(e.last); a++ { // joined single addresses
+				info.Ranges = append(info.Ranges, Range{v4addr(uint32(a)), v4addr(uint32(a))})
+			}
+		}
+	}
+	for i := range infos {
+		slices.SortFunc(infos[i].Ranges, func(a, b Range) int { return a.First.Compare(b.First) })
+	}
+	r.Used(iface, func(a netip.Addr, _ string, c Counters) bool {
+		infos[l.table.entryOf(v4(a)).label].Counters.add(c)
+		return true
+	})
+	return infos
+}
+
+// inRun tells whether a belongs to a configured range of more than one address.
+func (l *label) inRun(a uint32) bool {
+	for _, r := range l.runs {
+		if r.first <= a && a <= r.last {
+			return true
+		}
+	}
+	return false
+}
+
+// Explain says what becomes of frames for an address, and why.
+func (r *Responder) Explain(iface string, a netip.Addr) (m Match) {
+	l := r.set.Load().byName(iface)
+	if l == nil || !a.Is4() {
+		return Match{Reason: "no alias"}
+	}
+	t, addr := l.table, v4(a)
+	for _, lb := range t.labels {
+		for _, r := range lb.runs {
+			if r.first <= addr && addr <= r.last {
+				m.Label, m.Rule = lb.name, Range{v4addr(r.first), v4addr(r.last)}.String()
+			}
+		}
+	}
+	if e := t.entryOf(addr); e != nil {
+		m.Answered, m.Label = true, t.labels[e.label].name
+		if m.Rule == "" {
+			m.Rule = a.String()
+		}
+		return m
+	}
+	if m.Reason = reason(t.holes, addr); m.Reason == "" {
+		m.Reason = "no alias"
+	}
+	return m
+}
+
+// Conflicts gives the claims of other hosts on aliases since the last call. It has
+// one caller. Each worker remembers a bounded number; verdicts count them all.
+func (r *Responder) Conflicts() (all []Conflict) {
+	for _, w := range r.workers {
+		all = w.conflicts.drain(all)
+	}
+	return all
+}

@@ -1,0 +1,150 @@
+package responder
+
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+)
+
+// A table finds the alias of an IPv4 address. It is immutable.
+//
+// Single addresses lie in an open-addressing hash, whose three or four slots for
+// a handful of aliases are one cache line, and whose misses for a million are
+// one each. Runs of addresses lie sorted and cost nothing per address, a /8
+// as little as a pair. Both give the index of the address's counters.
+type table struct {
+	entries []entry // sorted, without overlaps, holes taken out: what is answered for
+	labels  []label // in the order of the configuration
+	holes   []hole
+	size    uint64 // addresses answered for
+
+	slots []slot // length a power of two; nil if there is no single address
+	shift uint8  // 32 - log2(len(slots))
+	runs  []run  // sorted
+
+	special bool // some label has rules of its own: look it up
+}
+
+// An entry is a run of addresses of one label, with one run of counter indices.
+type entry struct {
+	first, last uint32
+	index       uint32 // of the counters of first
+	label       uint32
+}
+
+// A slot holds a single address; addr 0, which no alias can have, is a free one.
+type slot struct {
+	addr, index uint32
+}
+
+// A run is an entry of more than one address, as lookups want it.
+type run struct {
+	first, last, index uint32
+}
+
+// A label is an alias without its addresses.
+type label struct {
+	name   string
+	closed Closed
+	from   []prefix4 // nil: the interface's
+	runs   []run4    // the ranges of more than one address, as configured
+}
+
+type run4 struct{ first, last uint32 }
+
+// prefix4 is an IPv4 prefix as the packet path compares it.
+type prefix4 struct{ addr, mask uint32 }
+
+func (p prefix4) contains(a uint32) bool { return a&p.mask == p.addr }
+
+// anyContains tells whether one of the prefixes holds a; none at all hold everything.
+func anyContains(list []prefix4, a uint32) bool {
+	for _, p := range list {
+		if p.contains(a) {
+			return true
+		}
+	}
+	return len(list) == 0
+}
+
+// hash spreads addresses over slots: Fibonacci hashing, Knuth 6.4. Neighbouring
+// addresses, as aliases often are, land far apart and never on one slot.
+func hash(a uint32) uint32 { return a * 0x9e3779b1 }
+
+// find gives the counter index of an alias address.
+func (t *table) find(a uint32) (index uint32, ok bool) {
+	if len(t.slots) != 0 {
+		mask := uint32(len(t.slots) - 1)
+		for i := hash(a) >> t.shift; ; i++ {
+			s := t.slots[i&mask]
+			if s.addr == a {
+				return s.index, a != 0
+			}
+			if s.addr == 0 {
+				break
+			}
+		}
+	}
+	if len(t.runs) != 0 {
+		return t.findRun(a)
+	}
+	return 0, false
+}
+
+// findRun looks a up among the runs by binary search.
+func (t *table) findRun(a uint32) (index uint32, ok bool) {
+	runs := t.runs
+	low := 0
+	for n := len(runs); n > 1; {
+		half := n / 2
+		if runs[low+half].first <= a {
+			low += half
+		}
+		n -= half
+	}
+	r := &runs[low]
+	return r.index + (a - r.first), r.first <= a && a <= r.last
+}
+
+// entryOf finds the entry that holds a: the slow way, which also tells the label.
+func (t *table) entryOf(a uint32) *entry {
+	i, _ := slices.BinarySearchFunc(t.entries, a, func(e entry, a uint32) int { return cmp.Compare(e.last, a) })
+	if i < len(t.entries) && t.entries[i].first <= a {
+		return &t.entries[i]
+	}
+	return nil
+}
+
+// labelOf gives the label of an address that find has found.
+func (t *table) labelOf(a uint32) *label { return &t.labels[t.entryOf(a).label] }
+
+// arrange fills slots and runs from entries.
+func (t *table) arrange() {
+	singles, runs := 0, 0
+	for _, e := range t.entries {
+		if e.first == e.last {
+			singles++
+		} else {
+			runs++
+		}
+		t.size += uint64(e.last-e.first) + 1
+	}
+	t.runs = make([]run, 0, runs)
+	if singles > 0 {
+		// At most two thirds full: a search that fails ends after three slots.
+		log := max(2, bits.Len(uint(singles+singles/2)))
+		t.slots, t.shift = make([]slot, 1<<log), uint8(32-log)
+	}
+	mask := uint32(len(t.slots) - 1)
+	for _, e := range t.entries {
+		if e.first != e.last {
+			t.runs = append(t.runs, run{e.first, e.last, e.index})
+			continue
+		}
+		i := hash(e.first) >> t.shift
+		for t.slots[i&mask].addr != 0 {
+			i++
+		}
+		t.slots[i&mask] = slot{e.first, e.index}
+	}
+}

@@ -1,0 +1,137 @@
+// Package responder turns Ethernet frames into their answers, in place: ARP and
+// IPv4 for a table of alias addresses. It is pure: no input or output, no
+// goroutine, no clock, no log.
+//
+// The way of a frame: Handle (worker.go) takes a batch and hands each frame to
+// arp (arp.go) or ipv4 (ipv4.go), which look its target up (table.go), count it
+// and end in a Verdict (verdict.go).
+package responder
+
+import "math/rand/v2"
+
+// ChecksumNotReady in a frame's flags: its transport checksum was left to a card
+// that never saw it. It holds nothing to verify, and nothing to derive from.
+const ChecksumNotReady uint8 = 1
+
+// scratchSize bounds what the answers of one batch may take beside the frames'
+// own buffers: some whole 64 KiB datagrams cut into pieces.
+const scratchSize = 512 << 10
+
+// A Worker answers frames on one goroutine. What it needs is allocated when it is
+// made; handling a frame allocates nothing.
+type Worker struct {
+	responder *Responder
+	number    int
+
+	// Of the batch in hand.
+	now      int64
+	set      *set
+	out      [][]byte
+	verdicts []Verdict
+	scratch  []byte // what is left of memory
+	memory   []byte
+	optBuf   [ipMaxLen - ipMinLen]byte
+
+	strays    [NumVerdicts]counter // frames that belong to no interface
+	ident     uint16               // IPv4 identification of the last answer
+	limits    limiter
+	fragments reassembler
+	waiting   waitingRoom
+	conflicts conflictQueue
+}
+
+func newWorker(r *Responder, number int) *Worker {
+	w := &Worker{responder: r, number: number, memory: make([]byte, scratchSize), ident: uint16(rand.Uint32())}
+	w.fragments.init()
+	return w
+}
+
+// Handle answers a batch of frames that arrived at now (nanoseconds since the
+// Unix epoch). flags holds a byte for each frame, or is empty. The answers are appended to
+// out in the order of the frames: slices of the frames themselves, overwritten,
+// or of memory of the worker's own, valid until the next Handle. wake is when Handle
+// wants to be called again even without frames, 0 for not at all.
+func (w *Worker) Handle(now int64, frames [][]byte, flags []uint8, out [][]byte) (answers [][]byte, wake int64) {
+	w.now, w.set, w.out, w.scratch = now, w.responder.set.Load(), out, w.memory
+	if cap(w.verdicts) < len(frames) {
+		w.verdicts = make([]Verdict, len(frames)) // grows to the port's batch, once
+	}
+	w.verdicts = w.verdicts[:len(frames)]
+	for i, frame := range frames {
+		var flag uint8
+		if i < len(flags) {
+			flag = flags[i]
+		}
+		w.verdicts[i] = w.frame(frame, flag)
+	}
+	wake = w.timers()
+	answers, w.out, w.set = w.out, nil, nil
+	return answers, wake
+}
+
+// Verdicts are those of the frames of the last Handle, valid until the next.
+func (w *Worker) Verdicts() []Verdict { return w.verdicts }
+
+// frame answers one frame and counts its verdict.
+func (w *Worker) frame(frame []byte, flags uint8) Verdict {
+	if len(frame) < ethLen {
+		w.strays[EthShort].add(1)
+		return EthShort
+	}
+	l, l3 := w.set.untagged, ethLen
+	t := be16(frame[ethType:])
+	if t == typeVLAN || t == typeQinQ {
+		var v Verdict
+		if frame, l, l3, v = w.set.untag(frame); l == nil {
+			w.strays[v].add(1)
+			return v
+		}
+		t = be16(frame[l3-2:])
+	} else if l == nil {
+		w.strays[VLANOther].add(1)
+		return VLANOther
+	}
+	v := w.network(l, frame, l3, t, flags)
+	l.counts[w.number][v].add(1)
+	return v
+}
+
+// network answers a frame of interface l whose network header begins at l3.
+func (w *Worker) network(l *link, frame []byte, l3 int, etherType uint16, flags uint8) Verdict {
+	if dst := mac48(frame); dst&groupBit == 0 && dst != mac48(l.mac[:]) {
+		return OtherHost
+	}
+	switch etherType {
+	case typeARP:
+		return w.arp(l, frame, l3)
+	case typeIPv4:
+		return w.ipv4(l, frame, l3, flags)
+	}
+	return EtherTypeOther
+}
+
+// cell is where the worker counts for an address of l.
+func (w *Worker) cell(l *link, index uint32) *cell { return at(l.segments[w.number], index) }
+
+// take gives n bytes of scratch memory for an answer, nil if there is not so much.
+func (w *Worker) take(n int) []byte {
+	if n > len(w.scratch) {
+		return nil
+	}
+	b := w.scratch[:n:n]
+	w.scratch = w.scratch[n:]
+	return b
+}
+
+// send appends an answer and counts it for the address it comes from.
+func (w *Worker) send(frame []byte, c *cell) {
+	c.tx(len(frame))
+	w.out = append(w.out, frame)
+}
+
+// nextIdent gives an IPv4 identification. The workers' do not meet: each counts
+// in steps of their number.
+func (w *Worker) nextIdent() uint16 {
+	w.ident += uint16(len(w.responder.workers))
+	return w.ident
+}
