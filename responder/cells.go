@@ -58,7 +58,7 @@ func newCells(workers int) *cells {
 // ones it was built with.
 func (c *cells) reserve(n uint32) (first uint32, err error) {
 	first = c.next
-	if uint64(first)+uint64(n) > 1<<32-1 {
+	if uint64(first)+uint64(n) > indexEnd {
 		return 0, errors.New("more than 4294967295 addresses were answered for since the start: restart")
 	}
 	need := int((uint64(first) + uint64(n) + segmentSize - 1) >> segmentBits)

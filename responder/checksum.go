@@ -77,11 +77,10 @@ func header20(h []byte) uint64 {
 
 // fold brings a sum to 16 bits.
 func fold(acc uint64) uint16 {
-	acc = acc>>32 + acc&0xffffffff
-	acc = acc>>32 + acc&0xffffffff
-	acc = acc>>16 + acc&0xffff
-	acc = acc>>16 + acc&0xffff
-	return uint16(acc)
+	high, carry := bits.Add32(uint32(acc>>32), uint32(acc), 0)
+	high += carry // at most 2^32-1: both halves all ones gave 2^32-2 and the carry
+	low := high&0xffff + high>>16
+	return uint16(low + low>>16)
 }
 
 // right tells whether a sum over data and its checksum field proves the data

@@ -197,8 +197,8 @@ func (t *table) fill(i *Interface, pieces []piece) (warnings []Warning) {
 }
 
 // number gives every address of t the counter index that it had in old, and a
-// new one if it had none, and arranges t for lookups. An entry is split where its addresses
-// had indices of different runs.
+// new one if it had none. An entry is split where its addresses had indices of
+// different runs.
 func (t *table) number(old *table, cells *cells) error {
 	if old == nil {
 		old = new(table)
@@ -233,7 +233,6 @@ func (t *table) number(old *table, cells *cells) error {
 		}
 	}
 	t.entries = numbered
-	t.arrange()
 	return nil
 }
 

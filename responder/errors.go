@@ -16,15 +16,15 @@ func (w *Worker) refuse(p *packet, typ, code uint8, info uint32, v Verdict) Verd
 		}
 		return silent
 	}
-	if !p.returns() {
-		return NoReturn
-	}
-	if !w.limits.icmpError(p.l, p.src, w.now) {
-		return ErrorLimited
-	}
 	opts, ok := w.echoOptions(p)
 	if !ok {
 		return IPOptionBad
+	}
+	if !p.returns() {
+		return NoReturn
+	}
+	if !w.limits.icmpError(p.l, p.to, w.now) {
+		return ErrorLimited
 	}
 	var m [maxError]byte
 	quote := min(len(p.ip), min(maxError, p.l.mtu)-ipMinLen-len(opts)-icmpLen)
@@ -63,21 +63,15 @@ func (p *packet) noError() (Verdict, bool) {
 // asks for. All of it lies in scratch memory.
 func (w *Worker) sendDatagram(p *packet, tos uint8, opts []byte, protocol uint8, payload []byte, v Verdict) Verdict {
 	head := ipMinLen + len(opts)
-	ident := w.nextIdent()
-	step := len(payload)
-	if head+step > p.l.mtu {
-		step = (p.l.mtu - head) &^ 7
-	}
-	pieces := 1
-	if step > 0 {
-		pieces = (len(payload) + step - 1) / step
-	}
-	if pieces*(p.l3+head)+len(payload) > len(w.scratch) {
+	room := p.l.mtu - head
+	step := room &^ 7 // every piece but the last is a multiple of 8 bytes
+	if (len(payload)/step+1)*(p.l3+head)+len(payload) > len(w.scratch) {
 		return NoRoom
 	}
+	ident := w.nextIdent()
 	for offset := 0; ; offset += step {
 		part, fragment := payload[offset:], uint16(offset/8)
-		if len(part) > step {
+		if len(part) > room {
 			part, fragment = part[:step], fragment|flagMF
 		}
 		frame := w.take(p.l3 + head + len(part))
@@ -94,10 +88,10 @@ func (w *Worker) sendDatagram(p *packet, tos uint8, opts []byte, protocol uint8,
 // putDatagram writes the Ethernet and IPv4 headers of an answer to p.
 func (w *Worker) putDatagram(p *packet, frame []byte, tos uint8, opts []byte, ident, fragment uint16, protocol uint8) {
 	copy(frame, p.frame[:p.l3])
-	turn(frame, &p.l.mac)
+	putAddresses(frame, mac48(frame[ethSrc:]), p.l.mac)
 	h := frame[p.l3 : p.l3+ipMinLen+len(opts)]
 	copy(h[ipMinLen:], opts)
-	putHeader(h, tos, len(frame)-p.l3, ident, fragment, protocol, p.dst, p.src)
+	putHeader(h, tos, len(frame)-p.l3, ident, fragment, protocol, p.dst, p.to)
 	if len(opts) > 0 {
 		h[ipVersionIHL] = byte(4<<4 | len(h)/4)
 		put16(h[ipChecksum:], 0)

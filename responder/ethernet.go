@@ -22,13 +22,30 @@ const (
 func be16(b []byte) uint16 { return binary.BigEndian.Uint16(b) }
 func be32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
 
+func be64(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
+
 func put16(b []byte, v uint16) { binary.BigEndian.PutUint16(b, v) }
 func put32(b []byte, v uint32) { binary.BigEndian.PutUint32(b, v) }
+func put64(b []byte, v uint64) { binary.BigEndian.PutUint64(b, v) }
 
 // mac48 loads a MAC address as a number.
 func mac48(b []byte) uint64 { return uint64(be16(b))<<32 | uint64(be32(b[2:])) }
 
-const groupBit = 1 << 40 // of mac48: multicast and broadcast addresses have it
+const (
+	macMask  = 1<<48 - 1
+	groupBit = 1 << 40 // of a MAC as a number: multicast and broadcast addresses have it
+)
+
+// macBytes writes a MAC address out.
+func macBytes(mac uint64) (b [6]byte) {
+	putMAC(b[:], mac)
+	return b
+}
+
+func putMAC(b []byte, mac uint64) {
+	put16(b, uint16(mac>>32))
+	put32(b[2:], uint32(mac))
+}
 
 // untag looks at the VLAN tags of a frame: it finds the interface they belong to
 // and where the network header begins. Priority tags (VID 0) count as none
@@ -67,8 +84,8 @@ func (s *set) untag(frame []byte) (rest []byte, l *link, l3 int, v Verdict) {
 	return frame, l, at + 2, 0
 }
 
-// turn makes the Ethernet header of an answer to whoever sent the frame.
-func turn(frame []byte, mac *[6]byte) {
-	copy(frame[ethDst:ethDst+6], frame[ethSrc:ethSrc+6])
-	copy(frame[ethSrc:ethSrc+6], mac[:])
+// putAddresses writes the two MAC addresses of a frame.
+func putAddresses(frame []byte, dst, src uint64) {
+	put64(frame, dst<<16|src>>32)
+	put32(frame[8:], uint32(src))
 }

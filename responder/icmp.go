@@ -1,6 +1,6 @@
 package responder
 
-import "encoding/binary"
+import "math/bits"
 
 // ICMP, RFC 792.
 const (
@@ -45,23 +45,67 @@ func (w *Worker) icmp(p *packet) Verdict {
 	return ICMPIgnored
 }
 
-// echo turns an echo request into its reply, RFC 792 and RFC 1122 3.2.2.6: all of
-// the message comes back, the code too.
-func (w *Worker) echo(p *packet, m []byte) Verdict {
-	if !w.limits.echo(p.l, w.now) {
-		return EchoLimited
+// echoInPlace answers what nearly every datagram is, an echo request without
+// options or fragments: its bytes become the reply's where they are. done is false
+// for everything else, which nothing has been done to.
+func (w *Worker) echoInPlace(l *link, frame []byte, l3 int, ip []byte, c *cell) (v Verdict, done bool) {
+	m := ip[ipMinLen:]
+	peer := be64(frame[ethSrc-2:]) & macMask
+	if len(m) < icmpLen || m[icmpType] != icmpEcho || len(ip) > l.mtu || l.reply != Reflect || !l.mayReach(peer) {
+		return 0, false
 	}
+	if !right(sum(0, m)) {
+		return ICMPChecksum, true
+	}
+	if !w.limits.echo(l, w.now) {
+		return EchoLimited, true
+	}
+	echoReply(m)
+	// Version to length stay; a new identification with DF and the reserved flag clear;
+	// the addresses change places, which the sum does not notice.
+	ident := uint32(w.nextIdent())
+	addresses := be64(ip[ipSrc:])
+	acc := uint64(be32(ip)) + uint64(ident<<16) + ttlICMP + addresses>>32 + addresses&0xffffffff
+	put32(ip[ipIdent:], ident<<16)
+	put32(ip[ipTTL:], ttlICMP|uint32(^fold(acc)))
+	put64(ip[ipSrc:], bits.RotateLeft64(addresses, 32))
+	putAddresses(frame, peer, l.mac)
+	w.send(frame[:l3+len(ip)], c)
+	return EchoAnswered, true
+}
+
+// ttlICMP is the third word of an ICMP reply's header without its checksum.
+const ttlICMP = ttl<<24 | protoICMP<<16
+
+// echoReply turns an echo request with a right checksum into its reply, RFC 792
+// and RFC 1122 3.2.2.6: all of it comes back, the code too.
+func echoReply(m []byte) {
 	// RFC 1624: the sum changes by what the first word changes, 0x0800.
 	check := uint32(be16(m[icmpChecksum:])) + icmpEcho<<8
 	check += check >> 16
 	m[icmpType] = icmpEchoReply
 	put16(m[icmpChecksum:], uint16(check))
-	if uint16(check) == 0xffff || !p.ready {
-		// Either there was nothing to derive from, or the sum is one of the two zeros
-		// and only the data tell which. Where they are all zero it is 0xffff; Linux
-		// sends 0x0000 there, which is wrong.
-		put16(m[icmpChecksum:], 0)
-		putChecksum(m[icmpChecksum:], sum(0, m))
+	if uint16(check) == 0xffff {
+		sumEcho(m)
+	}
+}
+
+// sumEcho sums an echo reply anew: where its request's sum is unfinished, or where
+// the derived one is one of the two zeros and only the data tell which. Where they
+// are all zero it is 0xffff; Linux sends 0x0000 there, which is wrong.
+func sumEcho(m []byte) {
+	put16(m[icmpChecksum:], 0)
+	putChecksum(m[icmpChecksum:], sum(0, m))
+}
+
+// echo answers any other echo request.
+func (w *Worker) echo(p *packet, m []byte) Verdict {
+	if !w.limits.echo(p.l, w.now) {
+		return EchoLimited
+	}
+	echoReply(m)
+	if !p.ready {
+		sumEcho(m)
 	}
 	return w.reply(p, m, EchoAnswered)
 }
@@ -97,11 +141,6 @@ func (w *Worker) reply(p *packet, m []byte, v Verdict) Verdict {
 	if !p.returns() {
 		return NoReturn
 	}
-	inPlace := &m[0] == &p.payload()[0] && !p.whole
-	if inPlace && p.ihl == ipMinLen && len(p.ip) <= p.l.mtu {
-		w.replyInPlace(p)
-		return w.deliver(p, p.frame[:p.l3+len(p.ip)], v)
-	}
 	opts, ok := w.echoOptions(p)
 	if !ok {
 		return NoReturn
@@ -109,20 +148,10 @@ func (w *Worker) reply(p *packet, m []byte, v Verdict) Verdict {
 	return w.sendDatagram(p, p.ip[ipTOS], opts, protoICMP, m, v)
 }
 
-// replyInPlace makes p's own header that of the answer.
-func (w *Worker) replyInPlace(p *packet) {
-	h := p.ip[:ipMinLen:ipMinLen]
-	binary.BigEndian.PutUint32(h[ipIdent:], uint32(w.nextIdent())<<16) // DF and the reserved flag clear
-	put32(h[ipTTL:], ttl<<24|protoICMP<<16)                            // checksum 0
-	put32(h[ipSrc:], p.dst)
-	put32(h[ipDst:], p.src)
-	putChecksum(h[ipChecksum:], header20(h))
-	turn(p.frame, &p.l.mac)
-}
-
-// returns tells whether an IP answer may go where p came from.
+// returns tells whether an IP answer to p may go out: to somebody else's unicast
+// address, and in reflect mode to somebody else's MAC.
 func (p *packet) returns() bool {
-	if p.l.isBroadcast(p.src) {
+	if bogon(p.to) || p.l.table.lookup(p.to) != unknown {
 		return false
 	}
 	return p.l.reply == Routed || p.l.mayReach(mac48(p.frame[ethSrc:]))

@@ -39,6 +39,7 @@ type packet struct {
 	ihl   int    // header length
 	src   uint32
 	dst   uint32
+	to    uint32  // where the answer goes: src, but for a source route
 	opt   options // what the header's options ask for
 	group bool    // the frame came to a group MAC
 	ready bool    // transport checksums are computed and can be verified
@@ -63,12 +64,12 @@ func (w *Worker) ipv4(l *link, frame []byte, l3 int, flags uint8) Verdict {
 	if ihl < ipMinLen {
 		return IPHeaderLength
 	}
-	if ihl > len(ip) {
-		return IPShort
-	}
 	acc := header20(ip)
 	if ihl > ipMinLen {
-		acc = sum(acc>>32+acc&0xffffffff, ip[ipMinLen:ihl])
+		if ihl > len(ip) {
+			return IPShort
+		}
+		acc = sum(acc, ip[ipMinLen:ihl])
 	}
 	if !right(acc) {
 		return IPChecksum
@@ -78,30 +79,35 @@ func (w *Worker) ipv4(l *link, frame []byte, l3 int, flags uint8) Verdict {
 		return IPLength
 	}
 	src, dst := be32(ip[ipSrc:]), be32(ip[ipDst:])
-	index, ok := l.table.find(dst)
-	if !ok {
+	at := l.table.slot(dst)
+	if at.addr != dst {
+		at.index = l.table.search(dst)
+	}
+	if at.index >= indexEnd {
 		return IPNotAlias
 	}
-	c := w.cell(l, index)
+	c := w.cell(l, at.index)
 	c.rx(len(frame))
-	if bogon(src) || l.isOurs(src) {
+	// A sender that is an alias, or the host itself, is forged, or a second owner
+	// that ARP will tell of.
+	sender := l.table.lookup(src)
+	if bogon(src) || sender < indexEnd || sender == hostOwn {
 		return IPSource
 	}
-	if !w.allowed(l, dst, src) {
+	if l.choosy && !l.allows(dst, src) {
 		return NotFrom
 	}
+	ip = ip[:total:total]
+	if ihl == ipMinLen && sender == unknown && flags&ChecksumNotReady == 0 && be16(ip[ipFragment:])&(flagMF|offsetMask) == 0 && ip[ipProtocol] == protoICMP {
+		if v, done := w.echoInPlace(l, frame, l3, ip, c); done {
+			return v
+		}
+	}
 	p := packet{
-		l: l, cell: c, frame: frame, l3: l3, ip: ip[:total:total], ihl: ihl, src: src, dst: dst,
+		l: l, cell: c, frame: frame, l3: l3, ip: ip, ihl: ihl, src: src, dst: dst, to: src,
 		group: frame[ethDst]&1 != 0, ready: flags&ChecksumNotReady == 0,
 	}
 	return w.datagram(&p)
-}
-
-// isOurs tells whether a is an alias or an address of the host itself: whoever
-// sends from one is forged, or a second owner that ARP will tell of.
-func (l *link) isOurs(a uint32) bool {
-	_, alias := l.table.find(a)
-	return alias || l.isOwn(a)
 }
 
 // datagram treats options and fragments, then hands the payload to its protocol.
@@ -110,7 +116,7 @@ func (w *Worker) datagram(p *packet) Verdict {
 		if bad := w.parseOptions(p); bad != 0 {
 			return w.refuse(p, icmpParameter, 0, uint32(bad)<<24, IPOptionRefused)
 		}
-		if p.opt.sourceRoute {
+		if p.opt.sourceRoute != 0 {
 			return IPSourceRoute
 		}
 	}

@@ -9,8 +9,11 @@ type bucket struct {
 // take tells whether an answer may go out at now, at so many a second and so many at once.
 func (b *bucket) take(now int64, rate, burst int) bool {
 	step := int64(1e9) / int64(rate)
-	if b.next < now-step*int64(max(burst, 1)-1) {
-		b.next = now - step*int64(max(burst, 1)-1)
+	full := now - step*int64(max(burst, 1)-1)
+	// An answer moves next at most a second (rate 1) beyond now. Further away it is
+	// only where the clock was set back, which must not silence us as long.
+	if b.next < full || b.next > now+1e9 {
+		b.next = full
 	}
 	if b.next > now {
 		return false

@@ -21,10 +21,9 @@ type neighbours struct {
 
 const (
 	incomplete = groupBit // in the place of a MAC: asked for, not known yet
-	macMask    = 1<<48 - 1
 
-	tickShift   = 26 // a tick is 2^26 ns, a fifteenth of a second
-	tickSecond  = 14 // a little less than a second, so that who asks every second may
+	tickShift   = 26              // a tick is 2^26 ns, a fifteenth of a second
+	tickSecond  = 14              // a little less than a second, so that who asks every second may
 	reachable   = 30 * tickSecond // after this a MAC is asked for again (base_reachable_time)
 	unreachable = 90 * tickSecond // after this it is not used any more
 )
@@ -105,7 +104,7 @@ func (w *Worker) deliver(p *packet, frame []byte, v Verdict) Verdict {
 		w.send(frame, p.cell)
 		return v
 	}
-	hop := p.l.nextHop(p.src)
+	hop := p.l.nextHop(p.to)
 	if hop == 0 {
 		return Unresolved
 	}
@@ -121,11 +120,6 @@ func (w *Worker) deliver(p *packet, frame []byte, v Verdict) Verdict {
 	return v
 }
 
-func putMAC(b []byte, mac uint64) {
-	put16(b, uint16(mac>>32))
-	put32(b[2:], uint32(mac))
-}
-
 // solicit sends an ARP request for hop from an alias, to everybody or, to confirm
 // it, to the MAC that hop had. head is an Ethernet header with l's tags.
 func (w *Worker) solicit(l *link, head []byte, alias, hop uint32, to uint64) {
@@ -134,8 +128,7 @@ func (w *Worker) solicit(l *link, head []byte, alias, hop uint32, to uint64) {
 		return
 	}
 	copy(frame, head)
-	putMAC(frame[ethDst:], to)
-	copy(frame[ethSrc:], l.mac[:])
+	putAddresses(frame, to, l.mac)
 	put16(frame[len(head)-2:], typeARP)
 	a := frame[len(head):]
 	clear(a)
@@ -143,7 +136,7 @@ func (w *Worker) solicit(l *link, head []byte, alias, hop uint32, to uint64) {
 	put16(a[arpProtocol:], typeIPv4)
 	a[arpHardLen], a[arpProtoLen] = 6, 4
 	put16(a[arpOperation:], opRequest)
-	copy(a[arpSenderMAC:], l.mac[:])
+	putMAC(a[arpSenderMAC:], l.mac)
 	put32(a[arpSenderIP:], alias)
 	put32(a[arpTargetIP:], hop)
 	w.out = append(w.out, frame)

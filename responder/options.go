@@ -23,10 +23,10 @@ const (
 // options is what parseOptions found in a header. The numbers are offsets from
 // the header's first byte, 0 for none: where Linux keeps inet_skb_parm.
 type options struct {
-	recordRoute, timestamp, cipso int
-	sourceRoute                   bool
-	fillRoute                     bool // the route had room: record the way out too
-	fillAddress, fillTime         bool // the same of the timestamp option
+	recordRoute, timestamp, sourceRoute, cipso int
+
+	fillRoute             bool // the route had room: record the way out too
+	fillAddress, fillTime bool // the same of the timestamp option
 }
 
 // parseOptions checks the options of p and fills in, in place, what a host that
@@ -53,7 +53,7 @@ func (w *Worker) parseOptions(p *packet) (bad int) {
 		offset := 0
 		switch o[0] {
 		case optLooseRoute, optStrictRoute:
-			offset = parseSourceRoute(p, o)
+			offset = parseSourceRoute(p, o, at)
 		case optRecordRoute:
 			offset = parseRecordRoute(p, o, at)
 		case optTimestamp:
@@ -84,16 +84,16 @@ func (w *Worker) parseOptions(p *packet) (bad int) {
 // may not come twice.
 const again = -1
 
-func parseSourceRoute(p *packet, o []byte) (bad int) {
+func parseSourceRoute(p *packet, o []byte, at int) (bad int) {
 	switch {
 	case len(o) < 3:
 		return 1
 	case o[2] < 4:
 		return 2
-	case p.opt.sourceRoute:
+	case p.opt.sourceRoute != 0:
 		return again
 	}
-	p.opt.sourceRoute = true
+	p.opt.sourceRoute = at
 	return 0
 }
 
@@ -163,7 +163,6 @@ func (w *Worker) stamp(p *packet, o []byte, next int, flags byte) {
 		}
 		put32(o[next+3:], w.timeOfDay())
 		o[2] += 8
-		p.opt.fillAddress = true
 	default:
 		return // Linux lets unknown flags pass
 	}
@@ -172,116 +171,13 @@ func (w *Worker) stamp(p *packet, o []byte, next int, flags byte) {
 
 // isLocal tells whether a is anything but somebody else's unicast address, as
 // inet_addr_type does.
-func (l *link) isLocal(a uint32) bool { return bogon(a) || l.isOurs(a) || l.isBroadcast(a) }
+func (l *link) isLocal(a uint32) bool { return bogon(a) || l.table.lookup(a) != unknown }
 
-// parseCIPSO checks a Commercial IP Security Option as Linux does without NetLabel:
-// its lengths and that it names a domain.
+// parseCIPSO points at what is wrong with a Commercial IP Security Option: its
+// length, or its domain of interpretation, since a host like this one knows none.
 func parseCIPSO(o []byte) (bad int) {
 	if len(o) < 8 {
 		return 1
 	}
-	if be32(o[2:]) == 0 {
-		return 2
-	}
-	for at := 6; at < len(o); {
-		if at+1 == len(o) {
-			return at
-		}
-		tag := int(o[at+1])
-		if tag == 0 || tag > len(o)-at {
-			return at + 1
-		}
-		at += tag
-	}
-	return 0
-}
-
-// echoOptions gives the options of an answer to p: record route, timestamp and CIPSO in
-// this order whatever the request's, padded to 4 bytes. They are valid until the
-// next call. Linux gives up the answer where an option has become inconsistent: ok
-// is false.
-func (w *Worker) echoOptions(p *packet) (opts []byte, ok bool) {
-	opts = w.optBuf[:0]
-	if at := p.opt.recordRoute; at != 0 {
-		o := p.ip[at : at+int(p.ip[at+1])]
-		n := len(opts)
-		opts = append(opts, o...)
-		if next := int(o[2]); p.opt.fillRoute && next <= len(o) {
-			if next+3 > len(o) {
-				return nil, false
-			}
-			put32(opts[n+next-1:], p.dst)
-			opts[n+2] += 4
-		}
-	}
-	if at := p.opt.timestamp; at != 0 {
-		n := len(opts)
-		opts = append(opts, p.ip[at:at+int(p.ip[at+1])]...)
-		if !w.echoTimestamp(p, opts[n:]) {
-			return nil, false
-		}
-	}
-	if at := p.opt.cipso; at != 0 {
-		opts = append(opts, p.ip[at:at+int(p.ip[at+1])]...)
-	}
-	for len(opts)&3 != 0 {
-		opts = append(opts, optEnd)
-	}
-	return opts, true
-}
-
-// echoTimestamp fills the slot that the way out takes in the copy o of p's
-// timestamp option.
-func (w *Worker) echoTimestamp(p *packet, o []byte) (ok bool) {
-	next := int(o[2])
-	if next > len(o) {
-		return true
-	}
-	address, clock := p.opt.fillAddress, p.opt.fillTime
-	if address {
-		if next+3 > len(o) {
-			return false
-		}
-		next += 4
-	}
-	if clock {
-		if next+3 > len(o) {
-			return false
-		}
-		if o[3]&15 != tsPrespecified {
-			next += 4
-		} else {
-			// Linux looks for the next prescribed address behind the one it skipped.
-			clock = next+7 <= len(o) && p.l.isLocal(be32(o[next-1:]))
-			if clock {
-				next += 8
-			}
-		}
-	}
-	o[2] = byte(next)
-	if address && next-9 >= 0 {
-		put32(o[next-9:], p.dst)
-	}
-	if clock {
-		put32(o[next-5:], w.timeOfDay())
-	}
-	return true
-}
-
-// laterOptions turns the options of a first fragment into those of the later
-// ones: what is not to be copied becomes no-operation, RFC 791 3.1.
-func laterOptions(opts []byte) {
-	for at := 0; at < len(opts) && opts[at] != optEnd; {
-		if opts[at] == optNop {
-			at++
-			continue
-		}
-		end := at + int(opts[at+1])
-		if opts[at]&optCopied == 0 {
-			for i := at; i < end; i++ {
-				opts[i] = optNop
-			}
-		}
-		at = end
-	}
+	return 2
 }

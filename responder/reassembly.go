@@ -13,6 +13,7 @@ const (
 	datagramChunks = 64 << 10 / chunkSize
 	datagramMax    = 1024 // datagrams in the making
 	runMax         = 128  // disjoint runs of pieces in one datagram
+	distanceMax    = 64   // other pieces of one source between two of a datagram (ipfrag_max_dist)
 	noChunk        = -1
 	none           = -1 // index of no datagram
 )
@@ -40,7 +41,10 @@ type datagram struct {
 	opt     options
 	group   bool
 	ready   bool
-	piece   int // payload bytes of the first piece, for Time Exceeded
+	piece   int    // payload bytes of the first piece, for Time Exceeded
+	size    int    // the longest piece with its header
+	sizeDF  int    // the longest piece that must not be fragmented
+	nth     uint32 // the last piece's number among those of its source
 	chunks  [datagramChunks]int16
 	runs    [runMax]span // pieces, in the order of their offsets
 	nruns   int
@@ -62,7 +66,8 @@ type reassembler struct {
 	seed      uint32
 	oldest    int32
 	youngest  int32
-	whole     []byte // a datagram that is complete
+	whole     []byte       // a datagram that is complete
+	pieces    [4096]uint32 // counts of pieces, by the hash of their source
 }
 
 func (r *reassembler) init() {
@@ -88,13 +93,24 @@ func (w *Worker) reassemble(p *packet) (v Verdict, done bool) {
 	r := &w.fragments
 	key := fragmentKey{p.l.state, p.src, p.dst, be16(p.ip[ipIdent:]), p.ip[ipProtocol]}
 	at := r.find(key)
+	count := &r.pieces[hash(key.src^r.seed)>>20]
+	*count++
+	// A source that sent so much in between has come round to the same
+	// identification: what is here belongs to another datagram.
+	if at != none && *count-r.datagrams[at].nth > distanceMax {
+		r.drop(at)
+		at = none
+	}
 	if at == none {
 		at = r.start(key, w.now)
 	}
 	d := &r.datagrams[at]
+	d.nth = *count
 	v = r.add(d, p)
 	switch {
-	case v != FragmentHeld && v != FragmentDuplicate:
+	case v == FragmentDuplicate:
+		// Not even if its last-fragment flag is what was missing: as Linux.
+	case v != FragmentHeld:
 		r.drop(at)
 	case d.last && d.l3 != 0 && d.have == d.end:
 		done = r.complete(d, p)
@@ -191,16 +207,21 @@ func (r *reassembler) add(d *datagram, p *packet) Verdict {
 			d.end = end
 		}
 	}
-	if end <= first || end > datagramChunks*chunkSize {
+	if end <= first {
 		return FragmentBad
 	}
 	if v := d.insert(span{int32(first), int32(end)}); v != FragmentHeld {
 		return v
 	}
-	if !r.store(d, first, data[:end-first]) {
+	// What lies beyond 65535 is not kept: such a datagram will never be whole.
+	if end <= datagramChunks*chunkSize && !r.store(d, first, data[:end-first]) {
 		return FragmentBad
 	}
 	d.have += end - first
+	d.size = max(d.size, p.ihl+end-first)
+	if field&flagDF != 0 {
+		d.sizeDF = max(d.sizeDF, p.ihl+end-first)
+	}
 	d.ecn |= 1 << (p.ip[ipTOS] & 3)
 	if first == 0 {
 		copy(d.first[:], p.frame[:p.l3])
@@ -275,8 +296,9 @@ func (r *reassembler) store(d *datagram, at int, data []byte) bool {
 }
 
 // complete makes p the whole datagram d, with the header of its first piece: no
-// fragment any more, the length of the whole, ECN as RFC 3168 5.3 wants it.
-func (r *reassembler) complete(d *datagram, p *packet) bool {
+// fragment any more, the length of the whole, ECN as RFC 3168 5.3 wants it. ok is
+// false if that can't be.
+func (r *reassembler) complete(d *datagram, p *packet) (ok bool) {
 	ecn, ok := mergeECN(d.ecn)
 	if !ok || d.ihl+d.end > maxDatagram {
 		return false
@@ -286,6 +308,9 @@ func (r *reassembler) complete(d *datagram, p *packet) bool {
 	h[ipTOS] |= ecn
 	put16(h[ipTotalLen:], uint16(d.ihl+d.end))
 	put16(h[ipFragment:], 0)
+	if d.sizeDF == d.size {
+		put16(h[ipFragment:], flagDF) // what was cut was not to be cut further
+	}
 	put16(h[ipChecksum:], 0)
 	putChecksum(h[ipChecksum:], sum(0, h))
 	r.copyTo(r.whole[d.ihl:], d, d.end)
@@ -352,6 +377,6 @@ func (w *Worker) timeExceeded(d *datagram) {
 	r.copyTo(frame[d.l3+d.ihl:], d, n)
 	w.refuse(&packet{
 		l: l, cell: w.cell(l, index), frame: frame, l3: d.l3, ip: frame[d.l3:], ihl: d.ihl,
-		src: d.key.src, dst: d.key.dst, opt: d.opt, group: d.group,
+		src: d.key.src, dst: d.key.dst, to: d.key.src, opt: d.opt, group: d.group,
 	}, icmpTimeExceeded, codeReassembly, 0, FragmentHeld)
 }

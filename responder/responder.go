@@ -33,16 +33,15 @@ type set struct {
 type link struct {
 	*state
 	tags     []uint16
-	mac      [6]byte
+	mac      uint64
 	mtu      int
 	closed   Closed
 	reply    Reply
 	limits   Limits
 	from     []prefix4
+	choosy   bool // not everybody is answered
 	networks []prefix4
-	gateway  uint32   // 0: none
-	own      []uint32 // the host's addresses: the kernel's business, and never a sender's
-	bcast    []uint32 // broadcast addresses of the networks: never sent to
+	gateway  uint32 // 0: none
 	table    *table
 	segments [][]*[segmentSize]cell // [worker]
 	neigh    *neighbours            // nil unless routed
@@ -135,14 +134,15 @@ func (r *Responder) link(i *Interface, old *set, states *[]*state) (*link, []War
 	if err != nil {
 		return nil, nil, err
 	}
-	l := &link{state: r.state(i.Name, states), tags: i.Tags, mac: i.MAC, mtu: i.MTU, closed: i.Closed, reply: i.Reply, limits: i.Limits, table: t}
+	l := &link{state: r.state(i.Name, states), tags: i.Tags, mac: mac48(i.MAC[:]), mtu: i.MTU, closed: i.Closed, reply: i.Reply, limits: i.Limits, table: t}
 	if l.mtu == 0 {
 		l.mtu = DefaultMTU
 	}
 	if l.mtu < minMTU {
 		return nil, nil, fmt.Errorf("interface %s: an MTU of %d is below IPv4's %d (RFC 791)", i.Name, l.mtu, minMTU)
 	}
-	if err := l.addresses(i); err != nil {
+	own, bcast, err := l.addresses(i)
+	if err != nil {
 		return nil, nil, fmt.Errorf("interface %s: %w", i.Name, err)
 	}
 	var before *table
@@ -152,15 +152,19 @@ func (r *Responder) link(i *Interface, old *set, states *[]*state) (*link, []War
 	if err := t.number(before, l.cells); err != nil {
 		return nil, nil, fmt.Errorf("interface %s: %w", i.Name, err)
 	}
+	t.arrange(own, bcast)
+	l.choosy = l.from != nil || t.special
 	l.segments = slices.Clone(l.cells.workers)
 	r.route(l)
 	return l, warnings, nil
 }
 
-// addresses converts the addresses of i that are no aliases.
-func (l *link) addresses(i *Interface) (err error) {
+// addresses converts the addresses of i that are no aliases. own are the host's,
+// which are the kernel's business and never a sender's; bcast are the broadcast
+// addresses of the networks, which are never sent to.
+func (l *link) addresses(i *Interface) (own, bcast []uint32, err error) {
 	if l.from, err = prefixes4(i.From); err != nil {
-		return fmt.Errorf("from: %w", err)
+		return nil, nil, fmt.Errorf("from: %w", err)
 	}
 	for _, n := range i.Networks {
 		if !n.Addr().Is4() {
@@ -169,12 +173,12 @@ func (l *link) addresses(i *Interface) (err error) {
 		p, _ := prefixes4([]netip.Prefix{n})
 		l.networks = append(l.networks, p...)
 		if n.Bits() <= 30 {
-			l.bcast = append(l.bcast, v4(PrefixRange(n).Last))
+			bcast = append(bcast, v4(PrefixRange(n).Last))
 		}
 	}
 	for _, a := range i.Host {
-		if a.Is4() {
-			l.own = append(l.own, v4(a))
+		if a.Is4() && !a.IsUnspecified() {
+			own = append(own, v4(a))
 		}
 	}
 	for _, a := range i.Gateways {
@@ -183,9 +187,9 @@ func (l *link) addresses(i *Interface) (err error) {
 		}
 	}
 	if l.reply == Routed && l.gateway == 0 && l.networks == nil {
-		return errors.New("reply = \"routed\" needs a network or a gateway")
+		return nil, nil, errors.New("reply = \"routed\" needs a network or a gateway")
 	}
-	return nil
+	return own, bcast, nil
 }
 
 // route gives a routed interface its ARP cache, and the workers room for what

@@ -18,7 +18,7 @@ type table struct {
 	holes   []hole
 	size    uint64 // addresses answered for
 
-	slots []slot // length a power of two; nil if there is no single address
+	slots []slot // length a power of two
 	shift uint8  // 32 - log2(len(slots))
 	runs  []run  // sorted
 
@@ -71,28 +71,53 @@ func anyContains(list []prefix4, a uint32) bool {
 // addresses, as aliases often are, land far apart and never on one slot.
 func hash(a uint32) uint32 { return a * 0x9e3779b1 }
 
-// find gives the counter index of an alias address.
-func (t *table) find(a uint32) (index uint32, ok bool) {
-	if len(t.slots) != 0 {
-		mask := uint32(len(t.slots) - 1)
-		for i := hash(a) >> t.shift; ; i++ {
-			s := t.slots[i&mask]
-			if s.addr == a {
-				return s.index, a != 0
-			}
-			if s.addr == 0 {
-				break
-			}
-		}
+// What lookup says of an address that is no alias.
+const (
+	unknown   = 1<<32 - 1 - iota // nobody we know of
+	hostOwn                      // the host itself has it
+	broadcast                    // it is the broadcast address of a network on link
+	indexEnd  = broadcast        // counter indices are below
+)
+
+// lookup gives the counter index of an alias address, or one of the constants
+// above.
+func (t *table) lookup(a uint32) uint32 {
+	if s := t.slot(a); s.addr == a {
+		return s.index
 	}
-	if len(t.runs) != 0 {
-		return t.findRun(a)
-	}
-	return 0, false
+	return t.search(a)
 }
 
-// findRun looks a up among the runs by binary search.
-func (t *table) findRun(a uint32) (index uint32, ok bool) {
+// slot is where a search for a begins. The packet path looks at it in place, since
+// it inlines, and calls search only where another address is there.
+func (t *table) slot(a uint32) slot { return t.slots[hash(a)>>(t.shift&31)] }
+
+// search goes on where lookup's first slot did not hold a.
+func (t *table) search(a uint32) uint32 {
+	mask := uint32(len(t.slots) - 1)
+	for i := hash(a) >> (t.shift & 31); ; i++ {
+		s := t.slots[i&mask]
+		if s.addr == 0 {
+			break
+		}
+		if s.addr == a {
+			return s.index
+		}
+	}
+	if len(t.runs) != 0 && a != 0 {
+		return t.searchRuns(a)
+	}
+	return unknown
+}
+
+// find gives the counter index of an alias address.
+func (t *table) find(a uint32) (index uint32, ok bool) {
+	index = t.lookup(a)
+	return index, index < indexEnd
+}
+
+// searchRuns looks a up among the runs by binary search.
+func (t *table) searchRuns(a uint32) uint32 {
 	runs := t.runs
 	low := 0
 	for n := len(runs); n > 1; {
@@ -102,8 +127,10 @@ func (t *table) findRun(a uint32) (index uint32, ok bool) {
 		}
 		n -= half
 	}
-	r := &runs[low]
-	return r.index + (a - r.first), r.first <= a && a <= r.last
+	if r := &runs[low]; r.first <= a && a <= r.last {
+		return r.index + (a - r.first)
+	}
+	return unknown
 }
 
 // entryOf finds the entry that holds a: the slow way, which also tells the label.
@@ -118,9 +145,11 @@ func (t *table) entryOf(a uint32) *entry {
 // labelOf gives the label of an address that find has found.
 func (t *table) labelOf(a uint32) *label { return &t.labels[t.entryOf(a).label] }
 
-// arrange fills slots and runs from entries.
-func (t *table) arrange() {
-	singles, runs := 0, 0
+// arrange fills slots and runs from entries. The host's own and the broadcast
+// addresses, which are never aliases, get slots as well: one lookup tells all
+// about a sender.
+func (t *table) arrange(own, bcast []uint32) {
+	singles, runs := len(own)+len(bcast), 0
 	for _, e := range t.entries {
 		if e.first == e.last {
 			singles++
@@ -130,21 +159,33 @@ func (t *table) arrange() {
 		t.size += uint64(e.last-e.first) + 1
 	}
 	t.runs = make([]run, 0, runs)
-	if singles > 0 {
-		// At most two thirds full: a search that fails ends after three slots.
-		log := max(2, bits.Len(uint(singles+singles/2)))
-		t.slots, t.shift = make([]slot, 1<<log), uint8(32-log)
-	}
-	mask := uint32(len(t.slots) - 1)
+	// At most two thirds full: a search that fails ends after three slots.
+	log := max(2, bits.Len(uint(singles+singles/2)))
+	t.slots, t.shift = make([]slot, 1<<log), uint8(32-log)
 	for _, e := range t.entries {
 		if e.first != e.last {
 			t.runs = append(t.runs, run{e.first, e.last, e.index})
-			continue
+		} else {
+			t.place(e.first, e.index)
 		}
-		i := hash(e.first) >> t.shift
-		for t.slots[i&mask].addr != 0 {
-			i++
-		}
-		t.slots[i&mask] = slot{e.first, e.index}
 	}
+	for _, a := range own {
+		t.place(a, hostOwn)
+	}
+	for _, a := range bcast {
+		t.place(a, broadcast)
+	}
+}
+
+// place puts an address into the next free slot; the first to come stays.
+func (t *table) place(a, index uint32) {
+	mask := uint32(len(t.slots) - 1)
+	i := hash(a) >> t.shift
+	for t.slots[i&mask].addr != 0 {
+		if t.slots[i&mask].addr == a {
+			return
+		}
+		i++
+	}
+	t.slots[i&mask] = slot{a, index}
 }

@@ -124,18 +124,17 @@ func putReset(r, m []byte, head int) {
 	put32(r[tcpAck:], be32(m[tcpSeq:])+length)
 }
 
-// authenticated tells whether TCP options hold a signature. A host without the key
-// must not reset such a connection, RFC 5925 7.4 and RFC 2385 4.1.
+// authenticated tells whether TCP options may hold a signature. A host without the
+// key must not reset such a connection, RFC 5925 7.4 and RFC 2385 4.1. Linux gives up
+// on options it can't walk just so, but only looks where a signature would fit.
 func authenticated(opts []byte) bool {
-	for len(opts) > 0 && opts[0] != optEnd {
-		if opts[0] == optNop {
+	const shortest = 18 // RFC 2385 3.0
+	for len(opts) >= shortest && opts[0] != optEnd {
+		switch {
+		case opts[0] == optNop:
 			opts = opts[1:]
 			continue
-		}
-		if len(opts) < 2 || opts[1] < 2 || int(opts[1]) > len(opts) {
-			return false
-		}
-		if opts[0] == tcpOptMD5 || opts[0] == tcpOptAO {
+		case opts[0] == tcpOptMD5, opts[0] == tcpOptAO, opts[1] < 2, int(opts[1]) > len(opts):
 			return true
 		}
 		opts = opts[opts[1]:]

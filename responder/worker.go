@@ -80,34 +80,24 @@ func (w *Worker) frame(frame []byte, flags uint8) Verdict {
 	}
 	l, l3 := w.set.untagged, ethLen
 	t := be16(frame[ethType:])
-	if t == typeVLAN || t == typeQinQ {
+	if l == nil || t == typeVLAN || t == typeQinQ {
 		var v Verdict
 		if frame, l, l3, v = w.set.untag(frame); l == nil {
 			w.strays[v].add(1)
 			return v
 		}
 		t = be16(frame[l3-2:])
-	} else if l == nil {
-		w.strays[VLANOther].add(1)
-		return VLANOther
 	}
-	v := w.network(l, frame, l3, t, flags)
+	v := EtherTypeOther
+	if dst := be64(frame) >> 16; dst != l.mac && dst&groupBit == 0 {
+		v = OtherHost
+	} else if t == typeIPv4 {
+		v = w.ipv4(l, frame, l3, flags)
+	} else if t == typeARP {
+		v = w.arp(l, frame, l3)
+	}
 	l.counts[w.number][v].add(1)
 	return v
-}
-
-// network answers a frame of interface l whose network header begins at l3.
-func (w *Worker) network(l *link, frame []byte, l3 int, etherType uint16, flags uint8) Verdict {
-	if dst := mac48(frame); dst&groupBit == 0 && dst != mac48(l.mac[:]) {
-		return OtherHost
-	}
-	switch etherType {
-	case typeARP:
-		return w.arp(l, frame, l3)
-	case typeIPv4:
-		return w.ipv4(l, frame, l3, flags)
-	}
-	return EtherTypeOther
 }
 
 // cell is where the worker counts for an address of l.

@@ -220,3 +220,30 @@ func TestStartErrors(t *testing.T) {
 		}
 	}
 }
+
+// What is an alias on one card is none on another one.
+func TestTwoCards(t *testing.T) {
+	a, b := lab(t, "arping")
+	err := netlab.Veth(netlab.End{Namespace: a, Name: "v2"}, netlab.End{Namespace: b, Name: "v3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, a.Command(binary, "-c", file(t, howto+"[interface.v2.aliases]\n\"v2:0\" = \"172.16.4.10\"\n")))
+	p.wait(t, p.stdout, "answering for", 2)
+	for _, tc := range []struct {
+		card, address string
+		answered      bool
+	}{
+		{netlab.CardB, "172.16.3.10", true},
+		{netlab.CardB, "172.16.4.10", false},
+		{"v3", "172.16.4.10", true},
+		{"v3", "172.16.3.10", false},
+	} {
+		// -D asks as 0.0.0.0, and so needs no address on the card; it fails where somebody answers.
+		out, silent := client(b, "arping", "-D", "-I", tc.card, "-c", "1", "-w", "1", tc.address)
+		if silent == tc.answered {
+			t.Errorf("%s on %s: answered %v, want %v\n%s", tc.address, tc.card, !silent, tc.answered, out)
+		}
+	}
+	p.interrupt(t)
+}

@@ -46,29 +46,26 @@ func run(ctx context.Context, e env) int {
 	cmd.SetOut(e.stdout)
 	cmd.SetErr(e.stderr)
 	err := cmd.ExecuteContext(ctx)
-	if err == nil {
+	var wrong config.Errors
+	switch {
+	case err == nil:
 		return done
+	case errors.As(err, new(usageError)):
+		fmt.Fprintf(e.stderr, "ipaliasd: %v\n\n%s", err, cmd.UsageString())
+		return misuse
+	case errors.As(err, &wrong):
+		fmt.Fprintln(e.stderr, wrong) // a line each, which begins with its place
+		return misuse
 	}
-	var wrong *misuseError
-	if !errors.As(err, &wrong) {
-		fmt.Fprintf(e.stderr, "ipaliasd: %v\n", err)
-		return failed
-	}
-	fmt.Fprintln(e.stderr, wrong)
-	if wrong.help {
-		fmt.Fprintf(e.stderr, "\n%s", cmd.UsageString())
-	}
-	return misuse
+	fmt.Fprintf(e.stderr, "ipaliasd: %v\n", err)
+	return failed
 }
 
-// A misuseError is the caller's: the command line's or the configuration's.
-type misuseError struct {
-	error
-	help bool // show how the command line should look
-}
+// A usageError is about the command line.
+type usageError struct{ error }
 
 func badCommandLine(text string, args ...any) error {
-	return &misuseError{error: fmt.Errorf("ipaliasd: "+text, args...), help: true}
+	return usageError{fmt.Errorf(text, args...)}
 }
 
 const example = `  ipaliasd -c /etc/ipalias/ipalias.toml
@@ -83,10 +80,11 @@ func command(e env) *cobra.Command {
 		Long: `Ipaliasd answers ARP and ICMP on a network card for a table of alias addresses
 that the kernel knows nothing of. It runs in the foreground until SIGINT or
 SIGTERM; a second signal ends it at once.`,
-		Example:       example,
-		Version:       version.String(),
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Example:               example,
+		Version:               version.String(),
+		SilenceErrors:         true,
+		DisableFlagsInUseLine: true,
+		SilenceUsage:          true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return badCommandLine("unexpected argument %q", args[0])
@@ -120,14 +118,6 @@ func load(file, card string, aliases []string) (*config.Config, error) {
 	case file == "" && card == "":
 		return nil, badCommandLine("nothing to do: need -c FILE or -i CARD")
 	}
-	cfg, err := configured(file, card, aliases)
-	if err != nil {
-		return nil, &misuseError{error: err}
-	}
-	return cfg, nil
-}
-
-func configured(file, card string, aliases []string) (*config.Config, error) {
 	if file != "" {
 		return config.Load(file)
 	}

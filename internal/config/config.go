@@ -50,7 +50,7 @@ type Interface struct {
 	at        mark     // the name in its header
 	gatewayAt []mark   // of each of Gateways
 	mtuAt     mark     // of MTU
-	origins   []labels // of each of Aliases
+	origins   []labels // of each of Aliases, where they stand
 }
 
 // A Host is what a machine knows of a card.

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -54,6 +55,10 @@ func (d *decoder) mark(at int) mark {
 	line, found := slices.BinarySearch(d.lines, at)
 	if !found {
 		line--
+	}
+	// The parser may point into a character where the text ends too early.
+	for at > d.lines[line] && at < len(d.text) && !utf8.RuneStart(d.text[at]) {
+		at--
 	}
 	column := utf8.RuneCount(d.text[d.lines[line]:at]) + 1
 	return mark{Place{d.name, line + 1, column}, at}
@@ -212,9 +217,9 @@ func (d *decoder) after(last key, n *unstable.Node) int {
 func (d *decoder) skip(at int, chars string) int {
 	for at < len(d.text) {
 		switch c := d.text[at]; {
-		case bytes.IndexByte([]byte(chars), c) >= 0:
+		case strings.IndexByte(chars, c) >= 0:
 			at++
-		case c == '#' && bytes.IndexByte([]byte(chars), '\n') >= 0:
+		case c == '#' && strings.IndexByte(chars, '\n') >= 0:
 			for at < len(d.text) && d.text[at] != '\n' {
 				at++
 			}

@@ -35,6 +35,7 @@ type Error struct {
 	// Mistakes are told in the order of the configuration. What stands in an
 	// address file is told where the configuration names the file.
 	order int
+	count int // how many mistakes this one stands for; 0 is one
 }
 
 func (e *Error) Error() string { return e.Place.String() + ": " + e.Msg }
@@ -84,13 +85,28 @@ func (w Warning) String() string { return w.Place.String() + ": " + w.Msg }
 // sorted brings e in the order of the configuration and cuts it to maxErrors,
 // the last of which says how many there are more.
 func (e Errors) sorted() Errors {
-	slices.SortStableFunc(e, func(a, b *Error) int { return cmp.Compare(a.order, b.order) })
-	if more := len(e) - maxErrors; more > 0 {
-		e = e[:maxErrors+1]
-		next := *e[maxErrors]
-		next.Msg = fmt.Sprintf("and %d more mistakes from here on", more)
-		e[maxErrors] = &next
+	slices.SortStableFunc(e, func(a, b *Error) int {
+		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.File, b.File),
+			cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	if len(e) <= maxErrors {
+		return e
 	}
+	more := 0
+	for _, m := range e[maxErrors:] {
+		more += max(m.count, 1)
+	}
+	next := e[maxErrors]
+	return append(e[:maxErrors:maxErrors], moreErrors(mark{next.Place, next.order}, more))
+}
+
+// moreErrors stands for n mistakes that nobody wants to read.
+func moreErrors(from mark, n int) *Error {
+	e := newError(from, "and %d more mistakes from here on", n)
+	if n == 1 {
+		e.Msg = "and one more mistake"
+	}
+	e.count = n
 	return e
 }
 

@@ -114,8 +114,8 @@ func (c *card) close() {
 	}
 }
 
-// Run serves the card until ctx ends.
-func (c *card) Run(ctx context.Context) {
+// run serves the card until ctx ends.
+func (c *card) run(ctx context.Context) {
 	ticker := time.NewTicker(conflictInterval)
 	defer ticker.Stop()
 	for ctx.Err() == nil {

@@ -25,6 +25,14 @@ type Deps struct {
 func Run(ctx context.Context, cfg *config.Config, deps Deps) error {
 	deps.Out = &lines{w: deps.Out}
 	cards := group(cfg, deps)
+	said := map[string]bool{}
+	for _, w := range cfg.Warnings {
+		said[w.String()] = true
+		deps.Log.Warn(w.String())
+	}
+	for _, c := range cards {
+		c.table.warned = said
+	}
 	// All are tried before the first one answers: a daemon that starts in part
 	// and then fails has moved addresses for nothing.
 	var errs []error
@@ -38,7 +46,7 @@ func Run(ctx context.Context, cfg *config.Config, deps Deps) error {
 
 	var running sync.WaitGroup
 	for _, c := range cards {
-		running.Go(func() { c.Run(ctx) })
+		running.Go(func() { c.run(ctx) })
 	}
 	running.Wait()
 	for _, c := range cards {

@@ -45,11 +45,17 @@ func (t *table) update(facts link.Facts) error {
 		return nil
 	}
 	resolved := make([]responder.Interface, len(hosts))
+	var warnings []config.Warning
 	for n, c := range t.configured {
+		more, errs := c.Check(hosts[n])
+		if len(errs) > 0 {
+			return errs
+		}
+		warnings = append(warnings, more...)
 		resolved[n] = c.Resolve(hosts[n])
 	}
-	warnings, err := t.responder.Publish(resolved)
-	if err != nil {
+	// What Publish warns of Check has said already, with the place.
+	if _, err := t.responder.Publish(resolved); err != nil {
 		return fmt.Errorf("publish aliases: %w", err)
 	}
 	t.hosts, t.published = hosts, resolved
@@ -79,7 +85,7 @@ func (t *table) host(c *config.Interface, facts link.Facts) (config.Host, error)
 }
 
 // warn logs the warnings that did not hold before.
-func (t *table) warn(warnings []responder.Warning) {
+func (t *table) warn(warnings []config.Warning) {
 	holding := make(map[string]bool, len(warnings))
 	more := 0
 	for _, w := range warnings {

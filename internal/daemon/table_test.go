@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/ipalias/ipalias/internal/announce"
+	"github.com/ipalias/ipalias/internal/config"
 	"github.com/ipalias/ipalias/responder"
 )
 
@@ -55,19 +56,19 @@ func logger() (*slog.Logger, *bytes.Buffer) {
 func TestWarningsAreGivenOnce(t *testing.T) {
 	log, text := logger()
 	tab := table{log: log}
-	warning := func(address string) responder.Warning {
-		return responder.Warning{Interface: "eth0", Label: "eth0:0", Range: ranges(t, address)[0], Reason: "an address of the host"}
+	warning := func(address string) config.Warning {
+		return config.Warning{Place: config.Place{File: "ipalias.toml", Line: 2, Column: 9}, Msg: address + " is never answered for"}
 	}
 	for _, step := range []struct {
 		name     string
-		warnings []responder.Warning
+		warnings []config.Warning
 		lines    int
 	}{
-		{"two", []responder.Warning{warning("172.16.3.1"), warning("172.16.3.2")}, 2},
-		{"the same again", []responder.Warning{warning("172.16.3.1"), warning("172.16.3.2")}, 0},
-		{"one more", []responder.Warning{warning("172.16.3.1"), warning("172.16.3.2"), warning("172.16.3.3")}, 1},
+		{"two", []config.Warning{warning("172.16.3.1"), warning("172.16.3.2")}, 2},
+		{"the same again", []config.Warning{warning("172.16.3.1"), warning("172.16.3.2")}, 0},
+		{"one more", []config.Warning{warning("172.16.3.1"), warning("172.16.3.2"), warning("172.16.3.3")}, 1},
 		{"none", nil, 0},
-		{"one came back", []responder.Warning{warning("172.16.3.2")}, 1},
+		{"one came back", []config.Warning{warning("172.16.3.2")}, 1},
 	} {
 		text.Reset()
 		tab.warn(step.warnings)
@@ -77,7 +78,7 @@ func TestWarningsAreGivenOnce(t *testing.T) {
 	}
 	text.Reset()
 	tab.warned = nil
-	var many []responder.Warning
+	var many []config.Warning
 	for a := netip.MustParseAddr("10.0.0.0"); len(many) < 1000; a = a.Next() {
 		many = append(many, warning(a.String()))
 	}

@@ -36,6 +36,7 @@ type campaign struct {
 
 	counts   map[string]*count // by group
 	found    map[string]bool   // the kinds of differences already shown
+	more     int               // differences of kinds already shown
 	unstable int               // differences that went away when asked again
 }
 
@@ -77,8 +78,8 @@ func (c *campaign) run(seed uint64, frames int) {
 		}
 	}
 	took := time.Since(start)
-	c.t.Logf("%d frames in %v, %.0f a second; %d differences did not happen again\n%s",
-		sent, took.Round(time.Millisecond), float64(sent)/took.Seconds(), c.unstable, c.table())
+	c.t.Logf("%d frames in %v, %.0f a second; %d kinds of differences, %d more like them, %d did not happen again\n%s",
+		sent, took.Round(time.Millisecond), float64(sent)/took.Seconds(), len(c.found), c.more, c.unstable, c.table())
 }
 
 // sendable cuts frames to what the cable carries and leaves out what the
@@ -106,15 +107,21 @@ func (c *campaign) askAgain(frames [][]byte) (again, theirs [][]byte, diff strin
 	return again, theirs, diff, ok
 }
 
-// difference makes the smallest sequence that shows one, and reports it.
+// difference makes the smallest sequence that shows one, and reports it. Of each
+// kind only the first is.
 func (c *campaign) difference(s framegen.Sequence, diff string) {
+	name := s.Group + ": " + kind(diff)
+	if c.found[name] {
+		c.more++
+		return
+	}
 	if _, _, _, ok := c.askAgain(s.Frames); ok {
 		if c.unstable++; c.unstable <= 3 {
 			c.t.Logf("did not happen again: %s: %s\n%s", s.Group, diff, show(s.Frames))
 		}
 		return
 	}
-	const tries = 2000
+	c.found[name] = true
 	fails := func(frames [][]byte) bool {
 		frames = sendable(frames)
 		if len(frames) == 0 {
@@ -123,18 +130,14 @@ func (c *campaign) difference(s framegen.Sequence, diff string) {
 		_, _, d, ok := c.askAgain(frames)
 		return !ok && kind(d) == kind(diff)
 	}
+	const tries = 2000
 	small := framegen.Shrink(s.Frames, tries, fails)
 	again, theirs, smallDiff, ok := c.askAgain(small)
 	if ok || kind(smallDiff) != kind(diff) { // it was no more than chance that it shrank
 		again, theirs, smallDiff, _ = c.askAgain(s.Frames)
 	}
-	name := s.Group + " " + kind(smallDiff)
-	if c.found[name] {
-		return
-	}
-	c.found[name] = true
 	c.t.Errorf("%s (seed %d): %s\nasked:\n%s", s.Group, *seedFlag, smallDiff, show(again))
-	c.record(kernelref.Case{Group: s.Group, Name: name, In: again, Out: theirs})
+	c.record(kernelref.Case{Group: s.Group, Name: kind(diff), In: again, Out: theirs})
 }
 
 // kind is what two differences of one cause have in common: the text without

@@ -15,18 +15,27 @@ func Compare(kernel, ours, in, mask [][]byte, r Rules) (diff string, ok bool) {
 			return fmt.Sprintf("our answer %d must not be sent: %s\n%s", i+1, why, Describe(o)), false
 		}
 	}
-	want, masks := expected(kernel, mask, in, r)
+	want := expected(kernel, mask, in, r)
 	ours = inTime(ours, want, in)
-	for i := range min(len(want), len(ours)) {
-		if diff, ok := compareOne(want[i], ours[i], masks[i], in, r); !ok {
-			return fmt.Sprintf("answer %d of %d: %s\nkernel: %s\nours:   %s", i+1, len(want), diff, Describe(want[i]), Describe(ours[i])), false
+	n := 0 // of ours, matched so far
+	for i, w := range want {
+		var diff string
+		if n < len(ours) {
+			if diff, ok = compareOne(w.frame, ours[n], w.mask, in, r); ok {
+				n++
+				continue
+			}
 		}
+		switch {
+		case w.optional:
+			continue
+		case n == len(ours):
+			return fmt.Sprintf("we are silent, the kernel sends answer %d of %d\nkernel: %s", i+1, len(want), Describe(w.frame)), false
+		}
+		return fmt.Sprintf("answer %d of %d: %s\nkernel: %s\nours:   %s", i+1, len(want), diff, Describe(w.frame), Describe(ours[n])), false
 	}
-	switch {
-	case len(want) > len(ours):
-		return fmt.Sprintf("we are silent, the kernel sends answer %d of %d\nkernel: %s", len(ours)+1, len(want), Describe(want[len(ours)])), false
-	case len(want) < len(ours):
-		return fmt.Sprintf("the kernel is silent, we send answer %d of %d\nours:   %s", len(want)+1, len(ours), Describe(ours[len(want)])), false
+	if n < len(ours) {
+		return fmt.Sprintf("the kernel is silent, we send answer %d of %d\nours:   %s", n+1, len(ours), Describe(ours[n])), false
 	}
 	if i := sameIDs(ours); i >= 0 {
 		return fmt.Sprintf("our answer %d has the identification of another answer, or not that of its other pieces\nours:   %s", i+1, Describe(ours[i])), false
@@ -34,26 +43,34 @@ func Compare(kernel, ours, in, mask [][]byte, r Rules) (diff string, ok bool) {
 	return "", true
 }
 
+// An answer is what the kernel sent and what ours must be.
+type answer struct {
+	frame, mask []byte
+	optional    bool // ours may be silent
+}
+
 // expected leaves out the kernel's answers that must not be ours.
-func expected(kernel, mask, in [][]byte, r Rules) (want, masks [][]byte) {
+func expected(kernel, mask, in [][]byte, r Rules) (want []answer) {
 	for i, k := range kernel {
 		if Excused(k, in, r) {
 			continue
 		}
-		want = append(want, k)
+		a := answer{frame: k}
 		if i < len(mask) {
-			masks = append(masks, mask[i])
-		} else {
-			masks = append(masks, nil)
+			a.mask = mask[i]
 		}
+		if d, ok := ipv4(k); ok && !r.Routed {
+			a.optional = alsoFromBadMAC(d, in, r)
+		}
+		want = append(want, a)
 	}
-	return want, masks
+	return want
 }
 
 // inTime leaves out our answers that come after the recording had ended.
-func inTime(ours, want, in [][]byte) (kept [][]byte) {
+func inTime(ours [][]byte, want []answer, in [][]byte) (kept [][]byte) {
 	for _, o := range ours {
-		if len(kept) < len(want) && expired(want[len(kept)], in) || !expired(o, in) {
+		if len(kept) < len(want) && expired(want[len(kept)].frame, in) || !expired(o, in) {
 			kept = append(kept, o)
 		}
 	}

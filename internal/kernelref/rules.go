@@ -101,6 +101,12 @@ func onlyFromBadMACs(answer datagram, in [][]byte, r Rules) bool {
 	return len(sources) > 0
 }
 
+// alsoFromBadMAC: which of several frames an answer is to can't always be told
+// from outside. If one of them came from no place to send to, it may be that one.
+func alsoFromBadMAC(answer datagram, in [][]byte, r Rules) bool {
+	return slices.ContainsFunc(askedFrom(answer, in), func(mac []byte) bool { return badMAC(mac, r) })
+}
+
 // askedFrom gives the Ethernet sources of the frames that may have caused an
 // answer. An error tells what it is about; it does not always go to who sent that
 // (a source route is followed back).

@@ -1,0 +1,58 @@
+# make builds, make demo shows it at work, make test tests it; make help lists the rest.
+
+GO       ?= go
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+FUZZTIME ?= 1m
+
+# Empty where there is no git: the programs then say what Go knows of their source.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PROGRAMS    := bin/ipaliasd bin/ipalias
+LDFLAGS     := -X github.com/ipalias/ipalias/internal/version.version=$(VERSION)
+
+# VERSION says it already, and git refuses to tell a user about a tree that is
+# another's: go would then fail to build a clone made by somebody else.
+export GOFLAGS := $(shell $(GO) env GOFLAGS) -buildvcs=false
+
+.PHONY: build
+build: ## both programs, static, into bin/ (the default)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/ipaliasd ./cmd/ipalias
+
+.PHONY: demo
+demo: build ## the HOWTO's example between two network namespaces, with arping and ping
+	@sh scripts/demo.sh
+
+.PHONY: test
+test: ## all tests; as root also those in network namespaces, installing the programs they need
+	@GO='$(GO)' sh scripts/test.sh
+
+.PHONY: lint
+lint: ## formatting, vet, staticcheck, go.mod
+	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); \
+	if [ -n "$$unformatted" ]; then echo "not as gofmt has it:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) mod tidy -diff
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (1m) each
+	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh scripts/fuzz.sh
+
+.PHONY: install
+install: | $(PROGRAMS) ## what make built into DESTDIR and PREFIX (/usr/local), with docs and completions
+	@sh scripts/install.sh '$(DESTDIR)$(PREFIX)'
+
+# Only where there is nothing to install yet: "make && sudo make install" must
+# not need Go for root too.
+$(PROGRAMS):
+	@$(MAKE) build
+
+.PHONY: clean
+clean: ## take away what was built
+	rm -rf bin
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
