@@ -39,23 +39,25 @@ func (w *Worker) arp(l *link, frame []byte, l3 int) Verdict {
 	}
 	// The sender's MAC and IP are ten bytes: two overlapping words.
 	senderMAC, sender, target := be64(p[arpSenderMAC:])>>16, be32(p[arpSenderIP:]), be32(p[arpTargetIP:])
-	if sender != 0 {
-		if v, bad := w.arpSender(l, frame, senderMAC, sender); bad {
-			return v
-		}
+	from := l.table.slot(sender)
+	if !l.table.found(from, sender) {
+		from.index = l.table.search(sender)
+	}
+	if from.index < indexEnd || from.index == hostOwn || bogon(sender) && sender != 0 {
+		return w.badSender(l, frame, senderMAC, sender, from.index)
 	}
 	if op == opReply {
 		w.learn(l, sender, senderMAC, false)
 		return ARPReply
 	}
 	at := l.table.slot(target)
-	if at.addr != target {
+	if !l.table.found(at, target) {
 		at.index = l.table.search(target)
 	}
 	if at.index >= indexEnd {
 		return ARPNotAlias
 	}
-	c := w.cell(l, at.index)
+	c := w.cell(at.index)
 	c.rx(len(frame))
 	// A probe has no sender yet whom from could tell; it is answered, lest the
 	// address is taken (RFC 5227 2.6: whoever uses an address defends it).
@@ -83,29 +85,22 @@ func (w *Worker) arp(l *link, frame []byte, l3 int) Verdict {
 	return ARPAnswered
 }
 
-// arpSender judges the sender of ARP that has one. It is not answered if it claims an
-// address of ours, or one that no host can have: Linux asks its routes, which
-// call such a source martian.
-func (w *Worker) arpSender(l *link, frame []byte, claimed uint64, sender uint32) (Verdict, bool) {
-	if bogon(sender) {
-		return ARPSource, true
-	}
-	switch index := l.table.lookup(sender); {
-	case index == hostOwn:
-		return ARPSource, true
-	case index >= indexEnd:
-		return 0, false
-	}
+// badSender judges ARP whose sender claims an address of ours, or one that no host
+// can have. It is not answered: Linux asks its routes, which call such a source
+// martian. A sender of 0.0.0.0 is none: a probe, RFC 5227 1.1.
+func (w *Worker) badSender(l *link, frame []byte, claimed uint64, sender, known uint32) Verdict {
 	from := be64(frame[ethSrc-2:]) & macMask
 	switch {
+	case known >= indexEnd:
+		return ARPSource
 	case claimed == l.mac || from == l.mac:
-		return ARPOwn, true
+		return ARPOwn
 	case claimed != from:
 		// Proxies and broken relays do this; it is no proof of a second owner.
-		return ARPSpoofed, true
+		return ARPSpoofed
 	}
 	w.conflicts.push(Conflict{l.name, v4addr(sender), macBytes(claimed), macBytes(l.mac), w.now})
-	return ARPConflict, true
+	return ARPConflict
 }
 
 // bogon tells whether no host can have address a as its own: RFC 1122 3.2.1.3. Of

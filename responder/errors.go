@@ -10,11 +10,11 @@ func (w *Worker) refuse(p *packet, typ, code uint8, info uint32, v Verdict) Verd
 	if typ == icmpUnreachable && p.closed() == Drop {
 		return ClosedDropped
 	}
-	if silent, is := p.noError(); is {
+	if p.noError() {
 		if typ == icmpParameter {
 			return IPOptionBad
 		}
-		return silent
+		return GroupSilent // a later fragment or an ICMP error gets no other refusal
 	}
 	opts, ok := w.echoOptions(p)
 	if !ok {
@@ -38,25 +38,22 @@ func (w *Worker) refuse(p *packet, typ, code uint8, info uint32, v Verdict) Verd
 // noError tells whether RFC 1122 3.2.2 forbids an error about p: one that came to
 // a group, a later fragment, or another error. A type that Linux does not know
 // counts as an error.
-func (p *packet) noError() (Verdict, bool) {
-	if p.group {
-		return GroupSilent, true
-	}
-	if be16(p.ip[ipFragment:])&offsetMask != 0 {
-		return ErrorAboutError, true
+func (p *packet) noError() bool {
+	if p.group || be16(p.ip[ipFragment:])&offsetMask != 0 {
+		return true
 	}
 	if p.ip[ipProtocol] != protoICMP {
-		return 0, false
+		return false
 	}
 	m := p.payload()
-	if len(m) == 0 || m[icmpType] > 18 {
-		return ErrorAboutError, true
+	if len(m) == 0 {
+		return true
 	}
 	switch m[icmpType] {
-	case 0, icmpEcho, icmpTimestamp, icmpTimestampReply, 15, 16, 17, 18:
-		return 0, false
+	case icmpEchoReply, icmpEcho, icmpTimestamp, icmpTimestampReply, 15, 16, 17, 18: // RFC 6918's retired queries too
+		return false
 	}
-	return ErrorAboutError, true
+	return true
 }
 
 // sendDatagram sends payload to whom p came from, in as many pieces as the MTU

@@ -80,25 +80,28 @@ func (w *Worker) ipv4(l *link, frame []byte, l3 int, flags uint8) Verdict {
 	}
 	src, dst := be32(ip[ipSrc:]), be32(ip[ipDst:])
 	at := l.table.slot(dst)
-	if at.addr != dst {
+	if !l.table.found(at, dst) {
 		at.index = l.table.search(dst)
 	}
 	if at.index >= indexEnd {
 		return IPNotAlias
 	}
-	c := w.cell(l, at.index)
+	c := w.cell(at.index)
 	c.rx(len(frame))
 	// A sender that is an alias, or the host itself, is forged, or a second owner
 	// that ARP will tell of.
-	sender := l.table.lookup(src)
-	if bogon(src) || sender < indexEnd || sender == hostOwn {
+	from := l.table.slot(src)
+	if !l.table.found(from, src) {
+		from.index = l.table.search(src)
+	}
+	if bogon(src) || from.index < indexEnd || from.index == hostOwn {
 		return IPSource
 	}
 	if l.choosy && !l.allows(dst, src) {
 		return NotFrom
 	}
 	ip = ip[:total:total]
-	if ihl == ipMinLen && sender == unknown && flags&ChecksumNotReady == 0 && be16(ip[ipFragment:])&(flagMF|offsetMask) == 0 && ip[ipProtocol] == protoICMP {
+	if ihl == ipMinLen && from.index == unknown && flags&ChecksumNotReady == 0 && be16(ip[ipFragment:])&(flagMF|offsetMask) == 0 && ip[ipProtocol] == protoICMP {
 		if v, done := w.echoInPlace(l, frame, l3, ip, c); done {
 			return v
 		}

@@ -376,7 +376,7 @@ func (w *Worker) timeExceeded(d *datagram) {
 	copy(frame, d.first[:d.l3+d.ihl])
 	r.copyTo(frame[d.l3+d.ihl:], d, n)
 	w.refuse(&packet{
-		l: l, cell: w.cell(l, index), frame: frame, l3: d.l3, ip: frame[d.l3:], ihl: d.ihl,
+		l: l, cell: at(l.segments[w.number], index), frame: frame, l3: d.l3, ip: frame[d.l3:], ihl: d.ihl,
 		src: d.key.src, dst: d.key.dst, to: d.key.src, opt: d.opt, group: d.group,
 	}, icmpTimeExceeded, codeReassembly, 0, FragmentHeld)
 }

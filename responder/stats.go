@@ -152,6 +152,11 @@ func (r *Responder) Explain(iface string, a netip.Addr) (m Match) {
 		}
 		return m
 	}
+	for _, b := range t.barred {
+		if b.first == addr {
+			m.Label, m.Rule = t.labels[b.label].name, a.String()
+		}
+	}
 	if m.Reason = reason(t.holes, addr); m.Reason == "" {
 		m.Reason = "no alias"
 	}

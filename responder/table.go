@@ -16,11 +16,13 @@ type table struct {
 	entries []entry // sorted, without overlaps, holes taken out: what is answered for
 	labels  []label // in the order of the configuration
 	holes   []hole
-	size    uint64 // addresses answered for
+	barred  []entry // single addresses that lie in holes
+	size    uint64  // addresses answered for
 
 	slots []slot // length a power of two
 	shift uint8  // 32 - log2(len(slots))
 	runs  []run  // sorted
+	more  uint32 // not 0 if there are runs: a free slot is not the end of a search
 
 	special bool // some label has rules of its own: look it up
 }
@@ -32,7 +34,8 @@ type entry struct {
 	label       uint32
 }
 
-// A slot holds a single address; addr 0, which no alias can have, is a free one.
+// A slot holds a single address. A free one has addr 0, which no alias can have, and
+// index unknown.
 type slot struct {
 	addr, index uint32
 }
@@ -82,15 +85,16 @@ const (
 // lookup gives the counter index of an alias address, or one of the constants
 // above.
 func (t *table) lookup(a uint32) uint32 {
-	if s := t.slot(a); s.addr == a {
+	if s := t.slot(a); t.found(s, a) {
 		return s.index
 	}
 	return t.search(a)
 }
 
-// slot is where a search for a begins. The packet path looks at it in place, since
-// it inlines, and calls search only where another address is there.
-func (t *table) slot(a uint32) slot { return t.slots[hash(a)>>(t.shift&31)] }
+// slot is where a search for a begins, and found whether it ends there too. The packet
+// path calls them itself, since they inline, and search only where it must.
+func (t *table) slot(a uint32) slot          { return t.slots[hash(a)>>(t.shift&31)] }
+func (t *table) found(s slot, a uint32) bool { return s.addr == a || s.addr|t.more == 0 }
 
 // search goes on where lookup's first slot did not hold a.
 func (t *table) search(a uint32) uint32 {
@@ -158,10 +162,17 @@ func (t *table) arrange(own, bcast []uint32) {
 		}
 		t.size += uint64(e.last-e.first) + 1
 	}
-	t.runs = make([]run, 0, runs)
-	// At most two thirds full: a search that fails ends after three slots.
-	log := max(2, bits.Len(uint(singles+singles/2)))
+	t.runs, t.more = make([]run, 0, runs), uint32(runs)
+	// At most two thirds full: a search that fails ends after three slots. A small
+	// table, that lies in the nearest cache anyway, is an eighth full: most end at once.
+	log := max(3, bits.Len(uint(singles+singles/2)))
+	if singles <= 256 {
+		log = max(3, bits.Len(uint(singles*8)))
+	}
 	t.slots, t.shift = make([]slot, 1<<log), uint8(32-log)
+	for i := range t.slots {
+		t.slots[i].index = unknown
+	}
 	for _, e := range t.entries {
 		if e.first != e.last {
 			t.runs = append(t.runs, run{e.first, e.last, e.index})

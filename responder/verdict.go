@@ -68,7 +68,6 @@ const (
 	ClosedDropped
 	GroupSilent
 	ErrorLimited
-	ErrorAboutError
 
 	// NumVerdicts is how many verdicts there are.
 	NumVerdicts = int(iota)
@@ -138,10 +137,9 @@ var verdicts = [NumVerdicts]struct {
 	ProtocolRefused: {"protocol-refused", "An IP protocol nobody speaks: Protocol Unreachable sent.", true},
 	ProtocolSilent:  {"protocol-silent", "IGMP or PIM: silently taken.", false},
 
-	ClosedDropped:   {"closed-dropped", "A closed port or protocol of an alias that is configured to drop.", false},
-	GroupSilent:     {"group-silent", "A refusal is due, but the frame came to a group MAC (RFC 1122 3.2.2).", false},
-	ErrorLimited:    {"error-limited", "An ICMP error is due, but the limit is reached.", false},
-	ErrorAboutError: {"error-about-error", "An ICMP error is due, but it would be about an ICMP error or a later fragment (RFC 1122 3.2.2).", false},
+	ClosedDropped: {"closed-dropped", "A closed port or protocol of an alias that is configured to drop.", false},
+	GroupSilent:   {"group-silent", "A refusal is due, but the frame came to a group MAC (RFC 1122 3.2.2).", false},
+	ErrorLimited:  {"error-limited", "An ICMP error is due, but the limit is reached.", false},
 }
 
 // String gives the stable name.

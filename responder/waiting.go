@@ -102,7 +102,7 @@ func (w *Worker) retry(l *link, a *waiting) bool {
 		}
 		copy(frame, a.frame[:a.len])
 		putMAC(frame[ethDst:], mac)
-		w.send(frame, w.cell(l, index))
+		w.send(frame, at(l.segments[w.number], index))
 		return false
 	case w.now < a.next:
 		return true

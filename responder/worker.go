@@ -26,6 +26,8 @@ type Worker struct {
 	// Of the batch in hand.
 	now      int64
 	set      *set
+	counts   *[NumVerdicts]counter // of the interface in hand, for this worker
+	segments []*[segmentSize]cell  // the same
 	out      [][]byte
 	verdicts []Verdict
 	scratch  []byte // what is left of memory
@@ -57,12 +59,31 @@ func (w *Worker) Handle(now int64, frames [][]byte, flags []uint8, out [][]byte)
 		w.verdicts = make([]Verdict, len(frames)) // grows to the port's batch, once
 	}
 	w.verdicts = w.verdicts[:len(frames)]
+	w.enter(w.set.untagged)
+	l := w.set.untagged
 	for i, frame := range frames {
 		var flag uint8
 		if i < len(flags) {
 			flag = flags[i]
 		}
-		w.verdicts[i] = w.frame(frame, flag)
+		// Here and not in a function of its own: at some nanoseconds a frame a call
+		// shows.
+		v := EtherTypeOther
+		if len(frame) < ethLen || l == nil {
+			v = w.stray(frame, flag)
+		} else if t, dst := be16(frame[ethType:]), be64(frame)>>16; t == typeVLAN || t == typeQinQ {
+			v = w.stray(frame, flag)
+		} else {
+			if dst != l.mac && dst&groupBit == 0 {
+				v = OtherHost
+			} else if t == typeIPv4 {
+				v = w.ipv4(l, frame, ethLen, flag)
+			} else if t == typeARP {
+				v = w.arp(l, frame, ethLen)
+			}
+			w.counts[v].add(1)
+		}
+		w.verdicts[i] = v
 	}
 	wake = w.timers()
 	answers, w.out, w.set = w.out, nil, nil
@@ -72,36 +93,38 @@ func (w *Worker) Handle(now int64, frames [][]byte, flags []uint8, out [][]byte)
 // Verdicts are those of the frames of the last Handle, valid until the next.
 func (w *Worker) Verdicts() []Verdict { return w.verdicts }
 
-// frame answers one frame and counts its verdict.
-func (w *Worker) frame(frame []byte, flags uint8) Verdict {
-	if len(frame) < ethLen {
-		w.strays[EthShort].add(1)
-		return EthShort
+// enter makes l the interface in hand. It is the untagged one, but while a tagged
+// frame is answered.
+func (w *Worker) enter(l *link) {
+	if l != nil {
+		w.counts, w.segments = l.counts[w.number], l.segments[w.number]
 	}
-	l, l3 := w.set.untagged, ethLen
-	t := be16(frame[ethType:])
-	if l == nil || t == typeVLAN || t == typeQinQ {
-		var v Verdict
-		if frame, l, l3, v = w.set.untag(frame); l == nil {
-			w.strays[v].add(1)
-			return v
-		}
-		t = be16(frame[l3-2:])
+}
+
+// stray answers a frame that is not simply the untagged interface's: too short, or
+// with VLAN tags.
+func (w *Worker) stray(frame []byte, flags uint8) Verdict {
+	frame, l, l3, v := w.set.untag(frame)
+	if l == nil {
+		w.strays[v].add(1)
+		return v
 	}
-	v := EtherTypeOther
+	w.enter(l)
+	v = EtherTypeOther
 	if dst := be64(frame) >> 16; dst != l.mac && dst&groupBit == 0 {
 		v = OtherHost
-	} else if t == typeIPv4 {
+	} else if t := be16(frame[l3-2:]); t == typeIPv4 {
 		v = w.ipv4(l, frame, l3, flags)
 	} else if t == typeARP {
 		v = w.arp(l, frame, l3)
 	}
-	l.counts[w.number][v].add(1)
+	w.counts[v].add(1)
+	w.enter(w.set.untagged)
 	return v
 }
 
-// cell is where the worker counts for an address of l.
-func (w *Worker) cell(l *link, index uint32) *cell { return at(l.segments[w.number], index) }
+// cell is where the worker counts for an address of the interface in hand.
+func (w *Worker) cell(index uint32) *cell { return at(w.segments, index) }
 
 // take gives n bytes of scratch memory for an answer, nil if there is not so much.
 func (w *Worker) take(n int) []byte {

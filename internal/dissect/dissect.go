@@ -98,6 +98,16 @@ func address(frame []byte, inARP, inIPv4 int) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
+// IPv4Header tells where in a frame its IPv4 header begins, if there is a whole one.
+func IPv4Header(frame []byte) (at int, ok bool) {
+	p := parse(frame)
+	if !p.ok || p.typ != typeIPv4 {
+		return 0, false
+	}
+	_, trouble := ipv4(frame[p.at:])
+	return p.at, trouble == ""
+}
+
 // A datagram is as much of an IPv4 datagram as there is. Its header is there.
 type datagram struct {
 	b       []byte // to the end that its length names, or as far as there is any

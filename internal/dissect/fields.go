@@ -75,7 +75,7 @@ func (w *walk) rest(name string) {
 }
 
 // maxShown is how many bytes of data a value shows.
-const maxShown = 16
+const maxShown = 8
 
 func bytesValue(b []byte) string {
 	count := "1 byte"

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/ipalias/ipalias/capture"
+	"github.com/ipalias/ipalias/internal/dissect"
+)
+
+// expectReport is the result of --expect. Of the differences it tells the first.
+type expectReport struct {
+	File     string       `json:"file"`
+	Same     bool         `json:"same"`
+	Compared int          `json:"compared"`           // answers that were found to be the same
+	Answer   int          `json:"answer,omitempty"`   // the number of the first that differs, from 1
+	Frame    int          `json:"frame,omitempty"`    // of the input that caused it, from 1
+	Expected *frameReport `json:"expected,omitempty"` // none: there should be no answer
+	Got      *frameReport `json:"got,omitempty"`      // none: the answer is missing
+	Fields   []fieldPair  `json:"fields,omitempty"`   // of both, if there are both
+}
+
+type frameReport struct {
+	Time string `json:"time"`
+	What string `json:"what"`
+	Hex  string `json:"hex"`
+
+	clock string
+}
+
+type fieldPair struct {
+	Name     string `json:"name"`
+	Expected string `json:"expected"`
+	Got      string `json:"got"`
+	Differ   bool   `json:"differ"`
+}
+
+func newFrameReport(time int64, frame []byte) *frameReport {
+	return &frameReport{stamp(time), dissect.Line(frame), hex.EncodeToString(frame), clock(time)}
+}
+
+// A comparison is a capture.FrameWriter that holds the answers against a golden
+// capture on their way to another writer.
+type comparison struct {
+	out     capture.FrameWriter // nil: nowhere
+	golden  *source
+	reader  *capture.Reader
+	subject *subject
+	idents  idents
+	report  expectReport
+	err     error // of the golden capture
+}
+
+func newComparison(out capture.FrameWriter, golden *source, s *subject) *comparison {
+	c := &comparison{out: out, golden: golden, subject: s, report: expectReport{File: golden.name, Same: true}}
+	if c.reader, c.err = capture.NewReader(golden); c.err != nil {
+		c.fail(c.err)
+	}
+	return c
+}
+
+func (c *comparison) fail(err error) {
+	c.err, c.report.Same = c.golden.damage(err), false
+}
+
+// WriteFrame implements capture.FrameWriter.
+func (c *comparison) WriteFrame(time int64, data []byte, comment string) error {
+	if c.report.Same {
+		c.compare(time, data)
+	}
+	if c.out == nil {
+		return nil
+	}
+	return c.out.WriteFrame(time, data, comment)
+}
+
+func (c *comparison) compare(time int64, got []byte) {
+	want, err := c.reader.Next()
+	switch {
+	case err == io.EOF:
+		c.differ(c.subject.frames, nil, newFrameReport(time, got))
+	case err != nil:
+		c.fail(err)
+	case c.idents.same(want.Data, got):
+		c.report.Compared++
+	default:
+		c.differ(c.subject.frames, newFrameReport(want.Time, want.Data), newFrameReport(time, got))
+		for _, p := range dissect.Compare(want.Data, got) {
+			c.report.Fields = append(c.report.Fields, fieldPair{p.Name, p.A, p.B, p.Differ})
+		}
+	}
+}
+
+func (c *comparison) differ(frame int, want, got *frameReport) {
+	r := &c.report
+	r.Same, r.Answer, r.Frame, r.Expected, r.Got = false, r.Compared+1, frame, want, got
+}
+
+// Flush implements capture.FrameWriter.
+func (c *comparison) Flush() error {
+	if c.out == nil {
+		return nil
+	}
+	return c.out.Flush()
+}
+
+// Close implements capture.FrameWriter. It looks for answers that should have
+// come.
+func (c *comparison) Close() error {
+	if c.report.Same {
+		switch want, err := c.reader.Next(); {
+		case err == nil:
+			c.differ(0, newFrameReport(want.Time, want.Data), nil)
+		case !errors.Is(err, io.EOF):
+			c.fail(err)
+		}
+	}
+	if c.out == nil {
+		return nil
+	}
+	return c.out.Close()
+}
+
+// print shows the result; of a difference both frames, field by field.
+func (r *expectReport) print(text *bytes.Buffer) {
+	answers := count(uint64(r.Compared), "answer", "answers")
+	switch {
+	case r.Same:
+		fmt.Fprintf(text, "%s holds the same %s\n", r.File, answers)
+		return
+	case r.Answer == 0:
+		fmt.Fprintf(text, "%s is damaged; up to there it holds the same %s\n", r.File, answers)
+		return
+	}
+	fmt.Fprintf(text, "answer %d differs from %s", r.Answer, r.File)
+	if r.Frame > 0 {
+		fmt.Fprintf(text, "; it is the answer to frame %d", r.Frame)
+	}
+	fmt.Fprint(text, "\n\n")
+	for _, side := range []struct {
+		name  string
+		frame *frameReport
+	}{{"expected", r.Expected}, {"got", r.Got}} {
+		if side.frame == nil {
+			fmt.Fprintf(text, "%-8s  no answer\n", side.name)
+		} else {
+			fmt.Fprintf(text, "%-8s  %s  %s\n", side.name, side.frame.clock, side.frame.What)
+		}
+	}
+	if len(r.Fields) == 0 {
+		return
+	}
+	fmt.Fprintln(text)
+	fields := grid{titles: []string{"", "field", "expected", "got"}}
+	for _, f := range r.Fields {
+		mark := ""
+		if f.Differ {
+			mark = "*"
+		}
+		fields.add(mark, f.Name, orDash(f.Expected), orDash(f.Got))
+	}
+	fields.print(text, "")
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

@@ -1,0 +1,152 @@
+// Ipalias is everything about ipalias that is not the daemon: it checks a
+// configuration, tells what the daemon would answer to a capture file and why, and
+// makes a network to try it in.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ipalias/ipalias/internal/config"
+)
+
+// Exit status.
+const (
+	done   = 0
+	failed = 1
+	misuse = 2 // the command line or the configuration is wrong
+)
+
+// An env is what the program takes from outside, beside its arguments.
+type env struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], env{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}))
+}
+
+// run is the program; it returns the exit status. args are without the
+// program's name.
+func run(args []string, e env) int {
+	root := rootCommand(e)
+	root.SetArgs(args)
+	root.SetIn(e.stdin)
+	root.SetOut(e.stdout)
+	root.SetErr(e.stderr)
+	// What cobra refuses before a command runs is about the command line.
+	started := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
+	cmd, err := root.ExecuteC()
+
+	var wrong config.Errors
+	switch {
+	case err == nil:
+		return done
+	case errors.Is(err, syscall.EPIPE):
+		return failed // whoever read our output wants no more, and no message either
+	case errors.As(err, &wrong):
+		fmt.Fprintln(e.stderr, wrong) // a line each, which begins with its place
+		return misuse
+	case !started || errors.As(err, new(usageError)):
+		fmt.Fprintf(e.stderr, "ipalias: %v\nTry '%s --help'.\n", err, cmd.CommandPath())
+		return misuse
+	}
+	fmt.Fprintf(e.stderr, "ipalias: %v\n", err)
+	return failed
+}
+
+// A usageError is about the command line.
+type usageError struct{ error }
+
+func badCommandLine(text string, args ...any) error {
+	return usageError{fmt.Errorf(text, args...)}
+}
+
+func rootCommand(e env) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ipalias",
+		Short: "One network card, as many IP addresses as you like",
+		Long: `Ipalias goes with ipaliasd, the daemon that answers ARP and ICMP on a network
+card for a table of alias addresses that the kernel knows nothing of. It checks
+configurations, tells what the daemon would answer to the frames of a capture
+file and why, and makes a network to try it in.
+
+Exit status: 0 done, 1 it failed, 2 the command line or the configuration is
+wrong.`,
+		Example: `  ipalias check -c howto.toml
+  ipalias replay -c howto.toml -w answers.pcap requests.pcap
+  ipalias explain -c howto.toml requests.pcap
+  sudo ipalias lab`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return badCommandLine("need a command")
+		},
+	}
+	root.AddCommand(
+		checkCommand(e),
+		replayCommand(e),
+		explainCommand(e),
+		labCommand(e),
+		versionCommand(e),
+		completionCommand(e),
+	)
+	root.CompletionOptions.DisableDefaultCmd = true // ours has an example, and no PowerShell
+	root.InitDefaultHelpCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "help" {
+			c.Example = "  ipalias help replay"
+		}
+	}
+	return root
+}
+
+// noArguments is for commands that take none.
+func noArguments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return badCommandLine("unexpected argument %q", args[0])
+	}
+	return nil
+}
+
+// oneCapture is for commands that read one capture file.
+func oneCapture(_ *cobra.Command, args []string) error {
+	switch len(args) {
+	case 0:
+		return badCommandLine("need a capture file, or - for standard input")
+	case 1:
+		return nil
+	}
+	return badCommandLine("unexpected argument %q: one capture file at a time", args[1])
+}
+
+// configFlag adds -c to a command.
+func configFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVarP(file, "config", "c", "", "read the configuration from `FILE`")
+	cmd.MarkFlagFilename("config", "toml")
+}
+
+// interfaceFlag adds -i to a command.
+func interfaceFlag(cmd *cobra.Command, name *string) {
+	cmd.Flags().StringVarP(name, "interface", "i", "", "which card or interface of the configuration saw the capture, `NAME`; needed if there are several cards")
+}
+
+// jsonFlag adds --json to a command.
+func jsonFlag(cmd *cobra.Command, on *bool, what string) {
+	cmd.Flags().BoolVar(on, "json", false, "print "+what)
+}
+
+// loadConfig reads the configuration that -c names.
+func loadConfig(file string) (*config.Config, error) {
+	if file == "" {
+		return nil, badCommandLine("need a configuration: -c FILE")
+	}
+	return config.Load(file)
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/ipalias/ipalias/capture"
+	"github.com/ipalias/ipalias/internal/config"
+	"github.com/ipalias/ipalias/responder"
+)
+
+// A subject is the card of a configuration that frames of a capture are put to,
+// with all its VLANs.
+type subject struct {
+	interfaces []*config.Interface
+	responder  *responder.Responder
+	worker     *responder.Worker
+	frames     int // handled so far
+}
+
+// newSubject makes a subject of the card or interface called name, or of the
+// only card if name is "".
+func newSubject(file, name string) (*subject, error) {
+	cfg, err := loadConfig(file)
+	if err != nil {
+		return nil, err
+	}
+	interfaces, err := cardOf(cfg, name)
+	if err != nil {
+		return nil, err
+	}
+	s := &subject{interfaces: interfaces, responder: responder.New(1)}
+	var resolved []responder.Interface
+	for _, i := range interfaces {
+		r := i.Resolve(config.Host{})
+		if r.Limits == responder.DefaultLimits {
+			// A capture is looked at for what each frame deserves, not for what the
+			// frames before it have used up.
+			r.Limits = responder.Limits{}
+		}
+		resolved = append(resolved, r)
+	}
+	if _, err := s.responder.Publish(resolved); err != nil {
+		return nil, fmt.Errorf("publish aliases: %w", err)
+	}
+	s.worker = s.responder.Worker(0)
+	return s, nil
+}
+
+// cardOf gives the interfaces that share a card with the one called name.
+func cardOf(cfg *config.Config, name string) ([]*config.Interface, error) {
+	on := map[string][]*config.Interface{}
+	for n := range cfg.Interfaces {
+		i := &cfg.Interfaces[n]
+		on[i.Card] = append(on[i.Card], i)
+	}
+	card := name
+	if n := slices.IndexFunc(cfg.Interfaces, func(i config.Interface) bool { return i.Name == name }); n >= 0 {
+		card = cfg.Interfaces[n].Card
+	} else if name == "" && len(on) == 1 {
+		card = cfg.Interfaces[0].Card
+	}
+	if on[card] == nil {
+		_, err := cfg.ForReplay(name) // says what is missing, and what there is
+		return nil, err
+	}
+	var wrong config.Errors
+	for _, i := range on[card] {
+		if _, err := cfg.ForReplay(i.Name); err != nil {
+			wrong = append(wrong, config.AsErrors(err)...)
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, wrong
+	}
+	return on[card], nil
+}
+
+// Handle implements capture.Handler.
+func (s *subject) Handle(b *capture.Batch) {
+	s.frames += len(b.Frames)
+	b.Out, b.Wake = s.worker.Handle(b.Time, b.Frames, b.Flags, b.Out)
+}
+
+// A source is a capture file that is read from.
+type source struct {
+	name string // for messages
+	io.Reader
+	file *os.File // nil for standard input
+}
+
+// openSource opens the capture file path, "-" for standard input.
+func openSource(e env, path string) (*source, error) {
+	if path == "-" {
+		return &source{name: "standard input", Reader: e.stdin}, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open capture: %w", err)
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		f.Close()
+		return nil, fmt.Errorf("open capture: %s is a directory", path)
+	}
+	return &source{name: path, Reader: f, file: f}, nil
+}
+
+func (s *source) Close() {
+	if s.file != nil {
+		s.file.Close()
+	}
+}
+
+// is tells whether path is the file that s reads.
+func (s *source) is(path string) bool {
+	if s.file == nil {
+		return false
+	}
+	a, err := s.file.Stat()
+	if err != nil || !a.Mode().IsRegular() {
+		return false
+	}
+	b, err := os.Stat(path)
+	return err == nil && os.SameFile(a, b)
+}
+
+// damage says in which file it is that err is about, if that is s.
+func (s *source) damage(err error) error {
+	if errors.As(err, new(*capture.FileError)) {
+		return fmt.Errorf("%s: %w", s.name, err)
+	}
+	return err
+}
