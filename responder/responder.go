@@ -1,7 +1,6 @@
 package responder
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -185,9 +184,6 @@ func (l *link) addresses(i *Interface) (own, bcast []uint32, err error) {
 		if a.Is4() && l.gateway == 0 {
 			l.gateway = v4(a)
 		}
-	}
-	if l.reply == Routed && l.gateway == 0 && l.networks == nil {
-		return nil, nil, errors.New("reply = \"routed\" needs a network or a gateway")
 	}
 	return own, bcast, nil
 }

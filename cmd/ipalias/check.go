@@ -97,7 +97,11 @@ func (r *checkReport) fill(cfg *config.Config) error {
 	for n := range cfg.Interfaces {
 		i := &cfg.Interfaces[n]
 		// One at a time: interfaces of different cards have nothing to do with each other.
-		if _, err := table.Publish([]responder.Interface{i.Resolve(config.Host{})}); err != nil {
+		resolved := i.Resolve(config.Host{})
+		if resolved.MAC == [6]byte{} {
+			resolved.MAC = [6]byte{2} // the card's will take its place
+		}
+		if _, err := table.Publish([]responder.Interface{resolved}); err != nil {
 			return fmt.Errorf("publish %s: %w", i.Name, err)
 		}
 		report := interfaceReport{Name: i.Name, Card: i.Card, VLANs: i.Tags, MTU: i.MTU, Network: i.Networks, Gateway: i.Gateways,
