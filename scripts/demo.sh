@@ -109,7 +109,12 @@ inside() {
 		printf '\n%s checks failed\n' "$failures"
 		exit 1
 	fi
-	printf '\nOne card, one MAC address, three IP addresses. What ipaliasd counted:\n\n'
+	cat <<-END
+
+		One card, one MAC address, three IP addresses. What ipaliasd counted follows; it saw
+		the requests for 172.16.3.1 and .50 too, and left them alone: ...-not-alias.
+
+	END
 }
 
 case ${1:-} in

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/ipalias/ipalias/capture"
 	"github.com/ipalias/ipalias/responder"
@@ -61,10 +62,32 @@ func printTotals(w io.Writer, card string, stats capture.Stats, r *responder.Res
 		c := r.Total(i.Name)
 		fmt.Fprintf(w, "%s: %d packets (%d bytes) for aliases, %d answers (%d bytes)\n",
 			i.Name, c.RxPackets, c.RxBytes, c.TxPackets, c.TxBytes)
+		printLabels(w, r.Labels(i.Name))
 		printVerdicts(w, r.VerdictCounts(i.Name))
 	}
 	const noInterface = "" // whose frames these are
 	printVerdicts(w, r.VerdictCounts(noInterface))
+}
+
+// maxLabels is how many labels the totals list.
+const maxLabels = 50
+
+// printLabels prints the table with its counters.
+func printLabels(w io.Writer, labels []responder.LabelInfo) {
+	if len(labels) == 0 || len(labels) > maxLabels {
+		return
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "alias\taddress\trx packets\trx bytes\ttx packets\ttx bytes\t")
+	for _, l := range labels {
+		address := count(l.Addresses, "address", "addresses")
+		if len(l.Ranges) == 1 {
+			address = l.Ranges[0].String()
+		}
+		c := l.Counters
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t\n", l.Label, address, c.RxPackets, c.RxBytes, c.TxPackets, c.TxBytes)
+	}
+	t.Flush()
 }
 
 func printVerdicts(w io.Writer, counts [responder.NumVerdicts]uint64) {

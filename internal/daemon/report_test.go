@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,8 +89,8 @@ func TestPrintTotals(t *testing.T) {
 	var b strings.Builder
 	printTotals(&b, "eth0", capture.Stats{Received: 1, Sent: 2, Dropped: 3, SendErr: 4}, r, []responder.Interface{i})
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
-	if len(lines) != 3 {
-		t.Fatalf("%d lines, want 3:\n%s", len(lines), b.String())
+	if len(lines) != 5 {
+		t.Fatalf("%d lines, want 5:\n%s", len(lines), b.String())
 	}
 	if want := "eth0: 1 frames received, 2 sent, 3 dropped, 4 not sent"; lines[0] != want {
 		t.Errorf("%q, want %q", lines[0], want)
@@ -97,8 +98,11 @@ func TestPrintTotals(t *testing.T) {
 	if want := "eth0: 0 packets (0 bytes) for aliases, 0 answers (0 bytes)"; lines[1] != want {
 		t.Errorf("%q, want %q", lines[1], want)
 	}
+	if f := strings.Fields(lines[3]); !slices.Equal(f, []string{"eth0:0", "172.16.3.10", "0", "0", "0", "0"}) {
+		t.Errorf("%q, want the alias and its counters", lines[3])
+	}
 	// The frame was nobody's, and is told all the same.
-	if f := strings.Fields(lines[2]); len(f) != 2 || f[1] != "1" {
-		t.Errorf("%q, want a verdict and 1", lines[2])
+	if f := strings.Fields(lines[4]); len(f) != 2 || f[1] != "1" {
+		t.Errorf("%q, want a verdict and 1", lines[4])
 	}
 }
