@@ -57,8 +57,7 @@ func (w *Worker) arp(l *link, frame []byte, l3 int) Verdict {
 	if at.index >= indexEnd {
 		return ARPNotAlias
 	}
-	c := w.cell(at.index)
-	c.rx(len(frame))
+	c := w.received(at.index, len(frame))
 	// A probe has no sender yet whom from could tell; it is answered, lest the
 	// address is taken (RFC 5227 2.6: whoever uses an address defends it).
 	if l.choosy && sender != 0 && !l.allows(target, sender) {

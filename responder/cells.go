@@ -23,8 +23,7 @@ type cell struct {
 	rxPackets, rxBytes, txPackets, txBytes counter
 }
 
-func (c *cell) rx(bytes int) { c.rxPackets.add(1); c.rxBytes.add(uint64(bytes)) }
-func (c *cell) tx(bytes int) { c.txPackets.add(1); c.txBytes.add(uint64(bytes)) }
+func (c *cell) sent(bytes int) { c.txPackets.add(1); c.txBytes.add(uint64(bytes)) }
 
 func (c *cell) load() Counters {
 	return Counters{c.rxPackets.load(), c.rxBytes.load(), c.txPackets.load(), c.txBytes.load()}
@@ -33,7 +32,16 @@ func (c *cell) load() Counters {
 const (
 	segmentBits = 16
 	segmentSize = 1 << segmentBits // cells: 2 MiB
+	blockBits   = 7
+	blockSize   = 1 << blockBits // cells that share a bit of segment.used: as many as a page holds
 )
+
+// A segment is so many cells, and a bit for each block of them that is in use: who
+// reads the counters of a /8 looks at the pages that were written to, and no others.
+type segment struct {
+	used  [segmentSize >> blockBits / 64]counter
+	cells [segmentSize]cell
+}
 
 // cells is the counter memory of one interface: for each worker an array that
 // the addresses of the table index, in segments so that it can grow while workers
@@ -44,12 +52,12 @@ const (
 // An address keeps its index through every change of the table, so that its
 // counters go on and nothing is ever moved.
 type cells struct {
-	workers [][]*[segmentSize]cell // [worker][index>>segmentBits]
-	next    uint32                 // the first index that was never given away
+	workers [][]*segment // [worker][index>>segmentBits]
+	next    uint32       // the first index that was never given away
 }
 
 func newCells(workers int) *cells {
-	return &cells{workers: make([][]*[segmentSize]cell, workers)}
+	return &cells{workers: make([][]*segment, workers)}
 }
 
 // reserve gives n new indices in one run, and the memory for them.
@@ -77,14 +85,19 @@ func (c *cells) reserve(n uint32) (first uint32, err error) {
 }
 
 // at finds the cell of an index in one worker's segments.
-func at(segments []*[segmentSize]cell, index uint32) *cell {
-	return &segments[index>>segmentBits][index&(segmentSize-1)]
+func at(segments []*segment, index uint32) *cell {
+	return &segments[index>>segmentBits].cells[index&(segmentSize-1)]
 }
 
-// load sums the cells of an index over all workers.
-func (c *cells) load(index uint32) (total Counters) {
-	for _, segments := range c.workers {
-		total.add(at(segments, index).load())
-	}
-	return total
+// use marks the block of an index as used. The worker that counts calls it with the
+// first packet.
+func use(segments []*segment, index uint32) {
+	block := index & (segmentSize - 1) >> blockBits
+	segments[index>>segmentBits].used[block/64].set(1 << (block % 64))
+}
+
+// used tells whether the block of an index is in use.
+func used(segments []*segment, index uint32) bool {
+	block := index & (segmentSize - 1) >> blockBits
+	return segments[index>>segmentBits].used[block/64].load()>>(block%64)&1 != 0
 }

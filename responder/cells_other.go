@@ -1,12 +1,13 @@
-//go:build !unix
+//go:build !linux
 
 package responder
 
-// mapSegments takes the memory from Go's heap where there is no mmap.
-func mapSegments(n int) ([]*[segmentSize]cell, error) {
-	segments := make([]*[segmentSize]cell, n)
+// mapSegments takes the memory from Go's heap: only the daemon, which is Linux only, has more to
+// count than fits there.
+func mapSegments(n int) ([]*segment, error) {
+	segments := make([]*segment, n)
 	for i := range segments {
-		segments[i] = new([segmentSize]cell)
+		segments[i] = new(segment)
 	}
 	return segments, nil
 }

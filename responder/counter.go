@@ -14,5 +14,8 @@ type counter uint64
 // add is called by the owning worker.
 func (c *counter) add(n uint64) { *c += counter(n) }
 
+// set sets bits; it is called by the owning worker.
+func (c *counter) set(bits uint64) { *c |= counter(bits) }
+
 // load is called by anybody.
 func (c *counter) load() uint64 { return uint64(*c) }

@@ -86,8 +86,7 @@ func (w *Worker) ipv4(l *link, frame []byte, l3 int, flags uint8) Verdict {
 	if at.index >= indexEnd {
 		return IPNotAlias
 	}
-	c := w.cell(at.index)
-	c.rx(len(frame))
+	c := w.received(at.index, len(frame))
 	// A sender that is an alias, or the host itself, is forged, or a second owner
 	// that ARP will tell of.
 	from := l.table.slot(src)

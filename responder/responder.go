@@ -42,8 +42,8 @@ type link struct {
 	networks []prefix4
 	gateway  uint32 // 0: none
 	table    *table
-	segments [][]*[segmentSize]cell // [worker]
-	neigh    *neighbours            // nil unless routed
+	segments [][]*segment // [worker]
+	neigh    *neighbours  // nil unless routed
 }
 
 // A state is what an interface keeps through every Publish.

@@ -64,12 +64,27 @@ func (r *Responder) Used(iface string, yield func(a netip.Addr, label string, c 
 	}
 	for _, e := range l.table.entries {
 		for a := uint64(e.first); a <= uint64(e.last); a++ {
-			c := l.load(e.index + uint32(a) - e.first)
+			index := e.index + uint32(a) - e.first
+			if !l.used(index) {
+				a += blockSize - 1 - uint64(index)%blockSize // nothing in the rest of the block
+				continue
+			}
+			c := l.load(index)
 			if c != (Counters{}) && !yield(v4addr(uint32(a)), l.table.labels[e.label].name, c) {
 				return
 			}
 		}
 	}
+}
+
+// used tells whether a worker has counted in the block of an index.
+func (l *link) used(index uint32) bool {
+	for _, segments := range l.segments {
+		if used(segments, index) {
+			return true
+		}
+	}
+	return false
 }
 
 // load sums the cells of an index over all workers.
@@ -110,6 +125,9 @@ func (r *Responder) Labels(iface string) []LabelInfo {
 				info.Ranges = append(info.Ranges, Range{v4addr(uint32(a)), v4addr(uint32(a))})
 			}
 		}
+	}
+	for _, b := range l.table.barred {
+		infos[b.label].Ranges = append(infos[b.label].Ranges, Range{v4addr(b.first), v4addr(b.first)})
 	}
 	for i := range infos {
 		slices.SortFunc(infos[i].Ranges, func(a, b Range) int { return a.First.Compare(b.First) })

@@ -73,8 +73,15 @@ func reserved(i *responder.Interface, a netip.Addr) bool {
 	return slices.ContainsFunc(i.Exclude, func(r responder.Range) bool { return r.Contains(a) })
 }
 
-// randomInterface makes tables of singles, neighbours, short ranges, and now and
-// then one that spans windows.
+// windowEnds tells for each of everyAddress whether it is the last of its window.
+var windowEnds = func() (ends []bool) {
+	for _, a := range everyAddress {
+		ends = append(ends, slices.ContainsFunc(windows, func(w responder.Range) bool { return w.Last == a }))
+	}
+	return ends
+}()
+
+// randomInterface makes tables of singles, neighbours and ranges within a window.
 func randomInterface(r *rand.Rand) responder.Interface {
 	i := lab()
 	i.Aliases = nil
@@ -98,7 +105,7 @@ func randomInterface(r *rand.Rand) responder.Interface {
 		for range r.IntN(12) {
 			first := anywhere()
 			last := first
-			for last+1 < len(taken) && last-first+1 < longest && !taken[last+1] && r.IntN(20) > 0 {
+			for last+1 < len(taken) && last-first+1 < longest && !taken[last+1] && !windowEnds[last] && r.IntN(20) > 0 {
 				last++
 			}
 			if taken[first] && r.IntN(200) > 0 { // an overlap is to be rare

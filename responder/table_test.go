@@ -139,7 +139,7 @@ func TestOverlaps(t *testing.T) {
 		{"within", range1, span("10.0.0.12", "10.0.0.14"), "10.0.0.12-10.0.0.14"},
 		{"around", range1, span("10.0.0.1", "10.0.0.99"), "10.0.0.10-10.0.0.20"},
 		{"over the end", range1, span("10.0.0.20", "10.0.0.30"), "10.0.0.20"},
-		{"over the beginning", range1, span("10.0.0.1", "10.0.0.11"), "10.0.0.10-10.0.0.11"},
+		{"over the beginning", range1, span("10.0.0.1", "10.0.0.11"), "10.0.0.10/31"},
 		{"one within", range1, single("10.0.0.15"), "10.0.0.15"},
 		{"one at the end", range1, single("10.0.0.20"), "10.0.0.20"},
 		{"behind", range1, span("10.0.0.21", "10.0.0.30"), ""},

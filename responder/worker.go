@@ -27,7 +27,7 @@ type Worker struct {
 	now      int64
 	set      *set
 	counts   *[NumVerdicts]counter // of the interface in hand, for this worker
-	segments []*[segmentSize]cell  // the same
+	segments []*segment            // the same
 	out      [][]byte
 	verdicts []Verdict
 	scratch  []byte // what is left of memory
@@ -123,8 +123,17 @@ func (w *Worker) stray(frame []byte, flags uint8) Verdict {
 	return v
 }
 
-// cell is where the worker counts for an address of the interface in hand.
-func (w *Worker) cell(index uint32) *cell { return at(w.segments, index) }
+// received counts a frame for an address of the interface in hand, and gives the
+// cell that its answer is counted in.
+func (w *Worker) received(index uint32, bytes int) *cell {
+	c := at(w.segments, index)
+	if c.rxPackets == 0 {
+		use(w.segments, index)
+	}
+	c.rxPackets.add(1)
+	c.rxBytes.add(uint64(bytes))
+	return c
+}
 
 // take gives n bytes of scratch memory for an answer, nil if there is not so much.
 func (w *Worker) take(n int) []byte {
@@ -138,7 +147,7 @@ func (w *Worker) take(n int) []byte {
 
 // send appends an answer and counts it for the address it comes from.
 func (w *Worker) send(frame []byte, c *cell) {
-	c.tx(len(frame))
+	c.sent(len(frame))
 	w.out = append(w.out, frame)
 }
 

@@ -1,5 +1,3 @@
-//go:build unix
-
 package responder
 
 import (
@@ -13,15 +11,15 @@ import (
 // This is the one place outside capture that uses unsafe: Go's own heap would
 // count memory that is merely reserved as live, and delay the collection of
 // everything else by as much.
-func mapSegments(n int) ([]*[segmentSize]cell, error) {
-	const size = int(unsafe.Sizeof([segmentSize]cell{}))
-	mem, err := syscall.Mmap(-1, 0, n*size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+func mapSegments(n int) ([]*segment, error) {
+	const size = int(unsafe.Sizeof(segment{}))
+	mem, err := syscall.Mmap(-1, 0, n*size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE|syscall.MAP_NORESERVE)
 	if err != nil {
 		return nil, fmt.Errorf("map %d MiB for counters: %w", n*size>>20, err)
 	}
-	segments := make([]*[segmentSize]cell, n)
+	segments := make([]*segment, n)
 	for i := range segments {
-		segments[i] = (*[segmentSize]cell)(unsafe.Pointer(&mem[i*size]))
+		segments[i] = (*segment)(unsafe.Pointer(&mem[i*size]))
 	}
 	return segments, nil
 }
