@@ -28,6 +28,11 @@ demo: build ## the HOWTO's example between two network namespaces, with arping a
 test: ## all tests; as root also those in network namespaces, installing the programs they need
 	@GO='$(GO)' sh scripts/test.sh
 
+.PHONY: bench
+bench: ## all benchmarks, as root also over veth, in some minutes; writes docs/performance.md
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./bench
+	$(GO) run ./bench/performance -o docs/performance.md
+
 .PHONY: lint
 lint: ## formatting, vet, staticcheck, go.mod
 	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); \

@@ -47,7 +47,7 @@ type series struct {
 	frames           int // a round
 	answers          int
 	gross, copy, net []float64
-	allocs           uint64
+	allocs           []float64
 }
 
 // Run measures every workload against every table it fits, so many rounds, taking
@@ -129,7 +129,7 @@ func (s *series) measure() {
 	n := float64(s.frames)
 	gross, copying := float64(end.Sub(copied))/n, float64(copied.Sub(start))/n
 	s.gross, s.copy, s.net = append(s.gross, gross), append(s.copy, copying), append(s.net, gross-copying)
-	s.allocs += after.Mallocs - before.Mallocs
+	s.allocs = append(s.allocs, float64(after.Mallocs-before.Mallocs)/n)
 }
 
 func (s *series) row(mhz float64) Row {
@@ -146,7 +146,7 @@ func (s *series) row(mhz float64) Row {
 		Gross:    quantile(s.gross, 0.5),
 		Copy:     quantile(s.copy, 0.5),
 		Answers:  float64(s.answers) / n,
-		Allocs:   float64(s.allocs) / n,
+		Allocs:   quantile(s.allocs, 0.5), // the runtime's own fall into few rounds
 	}
 	r.Cycles = r.Net * mhz / 1000
 	r.Lines = lines(r.Net, w.Frame)

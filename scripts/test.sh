@@ -30,7 +30,7 @@ fi
 #
 # A pipeline's status is that of its last command; go's comes by descriptor 3.
 run() {
-	status=$({ { "$GO" test -v -count=1 "$@"; echo $? >&3; } | awk -f scripts/test.awk >&4; } 3>&1)
+	status=$({ { "$GO" test -v -count=1 -timeout 5m "$@"; echo $? >&3; } | awk -f scripts/test.awk >&4; } 3>&1)
 	return "$status"
 } 4>&1
 

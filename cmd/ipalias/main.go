@@ -99,6 +99,7 @@ wrong.`,
 		versionCommand(e),
 		completionCommand(e),
 	)
+	root.AddCommand(daemonCommands(e)...)
 	root.CompletionOptions.DisableDefaultCmd = true // ours has an example, and no PowerShell
 	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -15,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipalias/ipalias/internal/config"
-	"github.com/ipalias/ipalias/internal/daemon"
 	"github.com/ipalias/ipalias/internal/version"
 )
 
@@ -74,12 +72,14 @@ const example = `  ipaliasd -c /etc/ipalias/ipalias.toml
 func command(e env) *cobra.Command {
 	var file, card string
 	var aliases []string
+	var o options
 	cmd := &cobra.Command{
 		Use:   "ipaliasd {-c FILE | -i CARD [-a ADDRESS]...}",
 		Short: "Answer for many addresses on one network card",
 		Long: `Ipaliasd answers ARP and ICMP on a network card for a table of alias addresses
 that the kernel knows nothing of. It runs in the foreground until SIGINT or
-SIGTERM; a second signal ends it at once.`,
+SIGTERM; a second signal ends it at once. SIGHUP has it read its configuration
+again; one that is wrong is refused as a whole, and the old one goes on.`,
 		Example:               example,
 		Version:               version.String(),
 		SilenceErrors:         true,
@@ -92,18 +92,19 @@ SIGTERM; a second signal ends it at once.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := load(file, card, aliases)
+			read := func() (*config.Config, error) { return load(file, card, aliases) }
+			cfg, err := read()
 			if err != nil {
 				return err
 			}
-			log := slog.New(slog.NewTextHandler(e.stderr, nil))
-			return daemon.Run(cmd.Context(), cfg, daemon.Deps{Log: log, Out: e.stdout})
+			return serve(cmd.Context(), e, cfg, read, o)
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&file, "config", "c", "", "read the configuration from `FILE`")
 	flags.StringVarP(&card, "interface", "i", "", "listen on `CARD`; without -a for nothing yet")
 	flags.StringArrayVarP(&aliases, "alias", "a", nil, "answer for `ADDRESS`, a range a-b or a prefix a/n; may be repeated")
+	o.flags(cmd)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return badCommandLine("%w", err) })
 	return cmd
 }

@@ -18,7 +18,10 @@ import (
 // patience is how long a test waits before it fails; one that succeeds never waits for it.
 const patience = 10 * time.Second
 
-var binary string // the built daemon
+var (
+	binary string // the built daemon
+	home   string // a directory that lasts as long as the tests
+)
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
@@ -29,6 +32,7 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		os.Chmod(dir, 0o755) // for the start without privilege
+		home = dir
 		binary = filepath.Join(dir, "ipaliasd")
 		build := exec.Command("go", "build", "-o", binary, ".")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -71,6 +75,7 @@ type process struct {
 	cmd            *exec.Cmd
 	stdout, stderr *output
 	ended          chan struct{}
+	socket         string // unless --socket names another one
 }
 
 // start runs a command. It is killed at the end of the test if it still runs.
@@ -83,6 +88,14 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 		ended:  make(chan struct{}),
 	}
 	cmd.Stdout, cmd.Stderr = p.stdout, p.stderr
+	// Nothing of the machine's own daemon; what a test's flags name comes before this.
+	own, err := os.MkdirTemp(home, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Chmod(own, 0o777) // for the start without privilege
+	p.socket = filepath.Join(own, "control.sock")
+	cmd.Env = append(cmd.Environ(), "IPALIAS_SOCKET="+p.socket, "STATE_DIRECTORY="+own)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

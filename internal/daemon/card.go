@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/ipalias/ipalias/capture"
-	"github.com/ipalias/ipalias/internal/config"
 	"github.com/ipalias/ipalias/internal/link"
 	"github.com/ipalias/ipalias/responder"
 )
@@ -42,6 +41,11 @@ type card struct {
 	state     string // as logged last
 	announced bool   // what is answered for was printed
 	retry     <-chan time.Time
+
+	// Of run, once start was called.
+	requests chan func() // done between two events, on the card's goroutine
+	cancel   context.CancelFunc
+	ended    chan struct{}
 }
 
 func newCard(name string, deps Deps) *card {
@@ -51,6 +55,9 @@ func newCard(name string, deps Deps) *card {
 		log:       log,
 		out:       deps.Out,
 		state:     stateUp,
+		requests:  make(chan func()),
+		cancel:    func() {},
+		ended:     make(chan struct{}),
 		table:     table{log: log, responder: responder.New(workers)},
 		conflicts: conflictLog{log: log},
 	}
@@ -62,9 +69,10 @@ const stateUp = "the card is up"
 // workers is how many answer on one card.
 const workers = 1
 
-func (c *card) add(i *config.Interface) {
-	c.table.configured = append(c.table.configured, i)
-	c.wait = c.wait || i.Wait
+// want says what the card is to answer for, before it is prepared.
+func (c *card) want(configured []wanted) {
+	c.table.configured = configured
+	c.wait = slices.ContainsFunc(configured, func(w wanted) bool { return w.Wait })
 }
 
 // prepare does all that can fail at the start, and answers nothing yet.
@@ -114,6 +122,63 @@ func (c *card) close() {
 	}
 }
 
+// start serves the card until ctx ends or stop is called.
+func (c *card) start(ctx context.Context) {
+	ctx, c.cancel = context.WithCancel(ctx)
+	go func() {
+		defer close(c.ended)
+		c.run(ctx)
+	}()
+}
+
+// stop ends what start began, and waits for it.
+func (c *card) stop() {
+	c.cancel()
+	<-c.ended
+}
+
+// errStopped is what a card is asked in vain for.
+var errStopped = errors.New("the daemon is about to end")
+
+// do has fn done on the card's goroutine and waits for it.
+func (c *card) do(fn func() error) error {
+	result := make(chan error, 1)
+	select {
+	case c.requests <- func() { result <- fn() }:
+		return <-result
+	case <-c.ended:
+		return errStopped
+	}
+}
+
+// change has the card answer for configured from now on, and announces what is
+// new. It is for do.
+func (c *card) change(configured []wanted) ([]responder.Warning, error) {
+	fresh, oldMACs := c.table.fresh(configured), c.table.macs()
+	warnings, err := c.table.change(configured, c.facts)
+	if err != nil || c.session == nil || !c.session.started() {
+		return warnings, err
+	}
+	if slices.Equal(oldMACs, c.table.macs()) {
+		if len(fresh) > 0 && c.facts.Carrier {
+			c.session.announceAlso(c.table.announcements(fresh))
+		}
+		return warnings, nil
+	}
+	c.refilter()
+	if c.facts.Carrier {
+		c.session.announce(c.table.targets())
+	}
+	return warnings, nil
+}
+
+// refilter lets the card through what goes to the MAC addresses of now.
+func (c *card) refilter() {
+	if err := c.session.port.SetFilter(capture.FilterFor(c.table.macs())); err != nil {
+		c.log.Error(err.Error())
+	}
+}
+
 // run serves the card until ctx ends.
 func (c *card) run(ctx context.Context) {
 	ticker := time.NewTicker(conflictInterval)
@@ -136,6 +201,9 @@ func (c *card) await(ctx context.Context, conflicts <-chan time.Time) {
 		select {
 		case <-conflicts:
 			c.conflicts.report(c.table.responder.Conflicts())
+			continue
+		case fn := <-c.requests:
+			fn()
 			continue
 		case <-c.kernel.Changed():
 		case <-c.retry:
@@ -226,9 +294,7 @@ func (c *card) serve(ctx context.Context, newMACs bool) (fresh bool) {
 	}
 	if c.session.started() {
 		if newMACs {
-			if err := c.session.port.SetFilter(capture.FilterFor(c.table.macs())); err != nil {
-				c.log.Error(err.Error())
-			}
+			c.refilter()
 		}
 		return false
 	}

@@ -1,76 +1,213 @@
 // Package daemon runs ipaliasd: a supervisor for each card, which waits for the
 // card, listens on it, announces its aliases and keeps the table in step with
-// what the kernel knows.
+// what the kernel knows; above them the Daemon, which is asked for changes.
 package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/ipalias/ipalias/internal/config"
+	"github.com/ipalias/ipalias/internal/control"
+	"github.com/ipalias/ipalias/internal/overlay"
+	"github.com/ipalias/ipalias/internal/store"
 )
 
 // Deps is what the daemon takes from its surroundings.
 type Deps struct {
 	Log *slog.Logger // changes of state
 	Out io.Writer    // what is answered for, at the start; the totals, at the end
+
+	Load func() (*config.Config, error) // reads the configuration again
+
+	// State is the directory that keeps run-time changes; "" keeps none. If it is
+	// Optional, one that can't be made is a warning.
+	State    string
+	Optional bool
 }
 
-// Run answers for what cfg says until ctx ends; then it returns nil. Whatever
-// keeps a card from being served at the start is an error, unless it is what
-// cfg says to wait for; what happens to a card later is logged and waited for.
-func Run(ctx context.Context, cfg *config.Config, deps Deps) error {
+// A Daemon answers for what its configuration says and for what was changed
+// since. Its methods implement control.Backend.
+type Daemon struct {
+	deps    Deps
+	started time.Time
+	ready   chan struct{} // closed when the cards run
+	file    string        // "" for the command line
+	notes   []string      // warnings of New: said when it is known that the daemon will run
+
+	now atomic.Pointer[state] // what holds; readers look nowhere else
+
+	mu      sync.Mutex // held by whoever changes what follows
+	ctx     context.Context
+	ended   bool
+	changes *overlay.Overlay
+	store   *store.Store // nil: nothing is kept
+	reload  control.ReloadStats
+	kept    control.StoreStats // what readers are told of store and changes
+	statsMu sync.Mutex         // of reload and kept
+}
+
+// A state is the configuration and the cards that serve it. It is immutable.
+type state struct {
+	cfg    *config.Config
+	cards  []*card
+	wants  map[string][]wanted // by card
+	source *overlay.Source     // where cfg is from; nil: the file
+	strays []string            // labels that were changed of interfaces that cfg does not have
+}
+
+// New prepares to answer for what cfg says. Whatever keeps a card from being
+// served at the start is an error, unless it is what cfg says to wait for. Nothing
+// is answered before Run.
+func New(cfg *config.Config, deps Deps) (*Daemon, error) {
 	deps.Out = &lines{w: deps.Out}
-	cards := group(cfg, deps)
+	d := &Daemon{deps: deps, started: time.Now(), ready: make(chan struct{}), changes: new(overlay.Overlay), file: cfg.Path}
+	if err := d.openStore(); err != nil {
+		return nil, err
+	}
+	if s := d.changes.Source(); s != nil {
+		var err error
+		if cfg, err = config.Parse(s.Name, []byte(s.Text), "."); err != nil {
+			d.Close()
+			return nil, fmt.Errorf("the configuration that replaced the file is wrong now: %w", err)
+		}
+		d.notes = append(d.notes, "answering for "+s.Name+" as of when it replaced the file; ipalias reload returns to the file")
+	}
 	said := map[string]bool{}
 	for _, w := range cfg.Warnings {
 		said[w.String()] = true
 		deps.Log.Warn(w.String())
 	}
-	for _, c := range cards {
-		c.table.warned = said
-	}
+	s := d.plan(cfg, nil, nil)
 	// All are tried before the first one answers: a daemon that starts in part
 	// and then fails has moved addresses for nothing.
 	var errs []error
-	for _, c := range cards {
+	for _, name := range cardNames(cfg) {
+		c := newCard(name, deps)
+		c.want(s.wants[name])
+		c.table.warned = said
+		s.cards = append(s.cards, c)
 		errs = append(errs, c.prepare())
-		defer c.close()
 	}
+	d.now.Store(s)
 	if err := errors.Join(errs...); err != nil {
-		return err
+		d.Close()
+		return nil, err
 	}
+	for _, note := range append(d.notes, s.asides()...) {
+		deps.Log.Warn(note)
+	}
+	d.account(nil)
+	return d, nil
+}
 
-	var running sync.WaitGroup
-	for _, c := range cards {
-		running.Go(func() { c.run(ctx) })
+// openStore reads back what was changed at run time.
+func (d *Daemon) openStore() error {
+	if d.deps.State == "" {
+		return nil
 	}
-	running.Wait()
-	for _, c := range cards {
-		printTotals(deps.Out, c.name, c.stats, c.table.responder, c.table.published)
+	s, err := store.Open(d.deps.State, d.deps.Log, func(payload []byte) error {
+		var c overlay.Change
+		if err := json.Unmarshal(payload, &c); err != nil {
+			return err
+		}
+		d.changes.Apply(c)
+		return nil
+	})
+	if errors.Is(err, store.ErrNoPlace) && d.deps.Optional {
+		d.notes = append(d.notes, fmt.Sprintf("what is changed at run time will be lost at the end: %v", err))
+		return nil
+	}
+	d.store = s
+	return err
+}
+
+// Close gives everything back. Run must have returned, or never been called.
+func (d *Daemon) Close() error {
+	if s := d.now.Load(); s != nil {
+		for _, c := range s.cards {
+			c.close()
+		}
+	}
+	if d.store == nil {
+		return nil
+	}
+	return d.store.Close()
+}
+
+// Run answers until ctx ends; then it returns nil. What happens to a card is
+// logged and waited for.
+func (d *Daemon) Run(ctx context.Context) error {
+	d.ctx = ctx
+	for _, c := range d.now.Load().cards {
+		c.start(ctx)
+	}
+	close(d.ready)
+	<-ctx.Done()
+
+	d.mu.Lock() // whoever changes something now ends first
+	d.ended = true
+	d.mu.Unlock()
+	for _, c := range d.now.Load().cards {
+		c.stop()
+		c.printTotals()
 	}
 	return nil
 }
 
-// group makes a supervisor for each card of cfg: an interface and the VLANs on
-// it share one.
-func group(cfg *config.Config, deps Deps) []*card {
-	var cards []*card
-	byName := map[string]*card{}
+func (c *card) printTotals() {
+	printTotals(c.out, c.name, c.stats, c.table.responder, c.table.published)
+}
+
+// cardNames lists the cards of cfg, each once: an interface and the VLANs on it
+// share one.
+func cardNames(cfg *config.Config) (names []string) {
 	for i := range cfg.Interfaces {
-		iface := &cfg.Interfaces[i]
-		c := byName[iface.Card]
-		if c == nil {
-			c = newCard(iface.Card, deps)
-			byName[iface.Card] = c
-			cards = append(cards, c)
+		if name := cfg.Interfaces[i].Card; !slices.Contains(names, name) {
+			names = append(names, name)
 		}
-		c.add(iface)
 	}
-	return cards
+	return names
+}
+
+// plan makes the state of a configuration with the run-time changes made, but for
+// its cards. Where unchanged says that the changes of an interface are those of
+// old, old's view is taken.
+func (d *Daemon) plan(cfg *config.Config, old *state, unchanged func(iface string) bool) *state {
+	s := &state{cfg: cfg, wants: map[string][]wanted{}, source: d.changes.Source()}
+	names := map[string]bool{}
+	for n := range cfg.Interfaces {
+		i := &cfg.Interfaces[n]
+		names[i.Name] = true
+		w := wanted{Interface: i}
+		if old != nil && unchanged(i.Name) {
+			w.view = old.view(i)
+		}
+		if w.view == nil {
+			w.view = d.changes.View(i.Name, i.Aliases)
+		}
+		s.wants[i.Card] = append(s.wants[i.Card], w)
+	}
+	s.strays = d.changes.Strays(func(iface string) bool { return names[iface] })
+	return s
+}
+
+// view finds the view of an interface, nil if there is none.
+func (s *state) view(i *config.Interface) *overlay.View {
+	for _, w := range s.wants[i.Card] {
+		if w.Interface == i {
+			return w.view
+		}
+	}
+	return nil
 }
 
 // lines lets several cards write to one place.

@@ -6,11 +6,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ipalias/ipalias/internal/config"
+	"github.com/ipalias/ipalias/internal/overlay"
 )
 
 // An interface and the VLANs on it share one card, whatever the order.
 func TestGroup(t *testing.T) {
-	log, _ := logger()
 	cfg := &config.Config{Interfaces: []config.Interface{
 		{Name: "eth0.100", Card: "eth0", Tags: []uint16{100}},
 		{Name: "eth1", Card: "eth1"},
@@ -22,7 +22,11 @@ func TestGroup(t *testing.T) {
 		Wait       bool
 	}
 	var got []grouped
-	for _, c := range group(cfg, Deps{Log: log}) {
+	d := &Daemon{changes: new(overlay.Overlay)}
+	wants := d.plan(cfg, nil, nil).wants
+	for _, name := range cardNames(cfg) {
+		c := card{name: name}
+		c.want(wants[name])
 		g := grouped{Card: c.name, Wait: c.wait}
 		for _, i := range c.table.configured {
 			g.Interfaces = append(g.Interfaces, i.Name)

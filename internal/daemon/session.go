@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/ipalias/ipalias/capture"
 	"github.com/ipalias/ipalias/internal/announce"
@@ -36,7 +37,26 @@ type session struct {
 	err    error // valid when done is closed
 
 	announcing     sync.WaitGroup
+	announceCtx    context.Context // of all that is being announced
 	stopAnnouncing context.CancelFunc
+	pace           pacer
+}
+
+// A pacer keeps announcements apart, however many are under way side by side.
+type pacer struct {
+	mu   sync.Mutex
+	next time.Time
+}
+
+// wait returns when a frame may be sent, or ctx ends.
+func (p *pacer) wait(ctx context.Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-time.After(time.Until(p.next)):
+	case <-ctx.Done():
+	}
+	p.next = time.Now().Add(announce.Pace)
 }
 
 // openSession opens the card. Frames collect from now on, and are answered from
@@ -56,6 +76,7 @@ func (s *session) started() bool { return s.done != nil }
 func (s *session) start(ctx context.Context, worker *responder.Worker) {
 	s.done = make(chan struct{})
 	s.ctx, s.cancel = context.WithCancel(ctx)
+	s.announceCtx, s.stopAnnouncing = context.WithCancel(s.ctx)
 	go func() {
 		defer close(s.done)
 		// Nothing that is announced or answered is true once the card has failed.
@@ -69,11 +90,21 @@ func (s *session) start(ctx context.Context, worker *responder.Worker) {
 func (s *session) announce(targets iter.Seq[announce.Target]) {
 	s.stopAnnouncing()
 	s.announcing.Wait()
-	ctx, stop := context.WithCancel(s.ctx)
-	s.stopAnnouncing = stop
+	s.announceCtx, s.stopAnnouncing = context.WithCancel(s.ctx)
+	s.announceAlso(targets)
+}
+
+// announceAlso announces targets side by side with what is being announced.
+func (s *session) announceAlso(targets iter.Seq[announce.Target]) {
+	ctx := s.announceCtx
 	s.announcing.Go(func() {
-		defer stop()
-		if err := announce.Run(ctx, targets, s.port.Send); err != nil {
+		err := announce.Run(ctx, targets, func(frame []byte) error {
+			if s.pace.wait(ctx); ctx.Err() != nil {
+				return nil
+			}
+			return s.port.Send(frame)
+		})
+		if err != nil {
 			s.log.Warn("announcing the aliases failed", "error", err)
 		}
 	})

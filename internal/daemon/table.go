@@ -7,60 +7,123 @@ import (
 	"log/slog"
 	"net/netip"
 	"reflect"
+	"slices"
 
 	"github.com/ipalias/ipalias/internal/announce"
 	"github.com/ipalias/ipalias/internal/config"
 	"github.com/ipalias/ipalias/internal/link"
+	"github.com/ipalias/ipalias/internal/overlay"
 	"github.com/ipalias/ipalias/responder"
 )
 
 // maxWarnings is how many warnings of one change are logged one by one.
 const maxWarnings = 20
 
+// A wanted is an interface as configured, with the run-time changes made.
+type wanted struct {
+	*config.Interface
+	view *overlay.View
+}
+
 // A table is what is answered for on one card: the configuration, resolved
-// against what the kernel knows. All that changes it goes through update. It
+// against what the kernel knows. All that changes it goes through publish. It
 // belongs to the card's goroutine.
 type table struct {
 	log        *slog.Logger
 	kernel     *link.Kernel
-	configured []*config.Interface
+	configured []wanted // replaced, never changed
 	responder  *responder.Responder
 
 	hosts     []config.Host         // what configured was resolved against last
 	published []responder.Interface // as resolved last; replaced, never changed
+	said      []config.Warning      // by the check of configured against hosts
 	warned    map[string]bool       // the warnings that hold now
 }
 
 // update has the table follow what the kernel knows now. After an error it is
 // what it was.
 func (t *table) update(facts link.Facts) error {
-	hosts := make([]config.Host, len(t.configured))
-	for n, c := range t.configured {
-		var err error
-		if hosts[n], err = t.host(c, facts); err != nil {
-			return err
-		}
+	hosts, err := t.resolve(t.configured, facts)
+	if err != nil {
+		return err
 	}
 	if reflect.DeepEqual(hosts, t.hosts) {
 		return nil
 	}
-	resolved := make([]responder.Interface, len(hosts))
+	_, err = t.publish(t.configured, hosts)
+	return err
+}
+
+// change has the table follow what is wanted now. It returns the warnings about
+// what was added at run time. After an error it is what it was.
+func (t *table) change(configured []wanted, facts link.Facts) ([]responder.Warning, error) {
+	if facts.Index == 0 { // the card was never there: update publishes as soon as it is
+		t.configured = configured
+		return nil, nil
+	}
+	hosts, err := t.resolve(configured, facts)
+	if err != nil {
+		return nil, err
+	}
+	return t.publish(configured, hosts)
+}
+
+func (t *table) resolve(configured []wanted, facts link.Facts) ([]config.Host, error) {
+	hosts := make([]config.Host, len(configured))
+	for n, c := range configured {
+		var err error
+		if hosts[n], err = t.host(c.Interface, facts); err != nil {
+			return nil, err
+		}
+	}
+	return hosts, nil
+}
+
+// publish replaces the table, between two frames.
+func (t *table) publish(configured []wanted, hosts []config.Host) ([]responder.Warning, error) {
+	resolved := make([]responder.Interface, len(configured))
+	for n, c := range configured {
+		resolved[n] = c.Resolve(hosts[n])
+		resolved[n].Aliases = c.view.Aliases
+	}
+	said, err := t.check(configured, hosts)
+	if err != nil {
+		return nil, err
+	}
+	found, err := t.responder.Publish(resolved)
+	if err != nil {
+		return nil, fmt.Errorf("publish aliases: %w", err)
+	}
+	t.configured, t.hosts, t.published, t.said = configured, hosts, resolved, said
+	// What Publish warns of in the configuration check has said already, with the place.
+	var added []responder.Warning
+	warnings := slices.Clone(said)
+	for _, w := range found {
+		if n := slices.IndexFunc(configured, func(c wanted) bool { return c.Name == w.Interface }); configured[n].view.IsAdded(w.Label, w.Range) {
+			added = append(added, w)
+			warnings = append(warnings, config.Warning{Place: config.Place{File: "added at run time"}, Msg: w.String()})
+		}
+	}
+	t.warn(warnings)
+	return added, nil
+}
+
+// check tells what is wrong with the configuration. It is the slow part of a
+// change, and left out where only run-time changes are new.
+func (t *table) check(configured []wanted, hosts []config.Host) ([]config.Warning, error) {
+	same := slices.EqualFunc(configured, t.configured, func(a, b wanted) bool { return a.Interface == b.Interface })
+	if same && reflect.DeepEqual(hosts, t.hosts) {
+		return t.said, nil
+	}
 	var warnings []config.Warning
-	for n, c := range t.configured {
+	for n, c := range configured {
 		more, errs := c.Check(hosts[n])
 		if len(errs) > 0 {
-			return errs
+			return nil, errs
 		}
 		warnings = append(warnings, more...)
-		resolved[n] = c.Resolve(hosts[n])
 	}
-	// What Publish warns of Check has said already, with the place.
-	if _, err := t.responder.Publish(resolved); err != nil {
-		return fmt.Errorf("publish aliases: %w", err)
-	}
-	t.hosts, t.published = hosts, resolved
-	t.warn(warnings)
-	return nil
+	return warnings, nil
 }
 
 // host is what one interface takes from the kernel: the card's facts, and for
@@ -139,6 +202,53 @@ func (t *table) targets() iter.Seq[announce.Target] {
 				if !yield(announce.Target{Addr: s.addr, MAC: i.MAC, Tags: i.Tags}) {
 					return
 				}
+			}
+		}
+	}
+}
+
+// fresh lists the single addresses that configured has and that are not answered
+// for now: what is to be announced once it is published.
+func (t *table) fresh(configured []wanted) []single {
+	before := map[string]*overlay.LabelView{}
+	for _, c := range t.configured {
+		for n := range c.view.Labels {
+			l := &c.view.Labels[n]
+			before[l.Label] = l
+		}
+	}
+	var found []single
+	for _, c := range configured {
+		for n := range c.view.Labels {
+			l := &c.view.Labels[n]
+			old := before[l.Label]
+			if old != nil && overlay.Same(old.File, l.File) && overlay.Same(old.Added, l.Added) {
+				continue
+			}
+			for _, list := range [][]responder.Range{l.File, l.Added} {
+				for _, r := range list {
+					if r.Single() && !t.responder.Explain(c.Name, r.First).Answered {
+						found = append(found, single{r.First, l.Label})
+					}
+				}
+			}
+		}
+	}
+	return found
+}
+
+// announcements yields the targets for some of the single addresses, as far as
+// they are answered for when their turn comes.
+func (t *table) announcements(of []single) iter.Seq[announce.Target] {
+	published := t.published // the iteration runs on another goroutine
+	return func(yield func(announce.Target) bool) {
+		for _, s := range of {
+			n := slices.IndexFunc(published, func(i responder.Interface) bool { return i.Name == overlay.InterfaceOf(s.label) })
+			if n < 0 || !s.addr.Is4() || !t.responder.Explain(published[n].Name, s.addr).Answered {
+				continue
+			}
+			if !yield(announce.Target{Addr: s.addr, MAC: published[n].MAC, Tags: published[n].Tags}) {
+				return
 			}
 		}
 	}

@@ -72,28 +72,23 @@ func (c Change) Empty() bool { return !c.Clear && c.Source == nil && len(c.Label
 // else was applied.
 func (o *Overlay) Apply(c Change) (undo func()) {
 	before := *o
-	old := map[string]*label{}
-	if c.Clear {
-		*o = Overlay{}
-	}
-	if o.labels == nil {
-		o.labels = map[string]*label{}
+	if c.Clear || o.labels == nil {
+		*o = Overlay{labels: map[string]*label{}}
 	}
 	if c.Source != nil {
 		o.source = c.Source
 	}
+	now, old := o.labels, map[string]*label{}
 	for _, l := range c.Labels {
 		if _, known := old[l.Label]; !known {
-			old[l.Label] = o.labels[l.Label]
+			old[l.Label] = now[l.Label]
 		}
 		o.change(l)
 	}
 	return func() {
 		for name, l := range old {
-			if before.labels != nil && l != nil {
-				before.labels[name] = l
-			} else {
-				delete(before.labels, name)
+			if now[name] = l; l == nil {
+				delete(now, name)
 			}
 		}
 		*o = before

@@ -136,3 +136,12 @@ func lower(a, b netip.Addr) netip.Addr {
 	}
 	return a
 }
+
+// Difference gives what of each of a lies in none of b.
+func Difference(a, b []responder.Range) []responder.Range { return subtract(a, union(nil, b)) }
+
+// Same tells whether a and b are one slice: equal, and found to be so without
+// looking at a million addresses.
+func Same(a, b []responder.Range) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}

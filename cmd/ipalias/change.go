@@ -1,0 +1,284 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ipalias/ipalias/internal/configtext"
+	"github.com/ipalias/ipalias/internal/control"
+)
+
+const resultFields = `a JSON document: "changed", "changes", "warnings" and "durable"`
+
+func addCommand(e env) *cobra.Command {
+	var r remote
+	cmd := &cobra.Command{
+		Use:   "add LABEL ADDRESS...",
+		Short: "Answer for more addresses",
+		Long: `Add adds addresses, ranges a-b, prefixes a/n or the contents of files @FILE to a
+label, which need not exist. When it returns they are answered for, announced, and
+kept until they are deleted, whatever happens to the machine. To add what is there
+already succeeds and changes nothing.`,
+		Example: `  ipalias add eth0:2 172.16.3.11
+  ipalias add eth0:lab 10.64.0.0/16 10.65.0.1-10.65.0.200 @more.txt`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return badCommandLine("need a label and an address, as in: ipalias add eth0:2 172.16.3.11")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return edit(cmd.Context(), e, r, control.Add, args[0], args[1:])
+		},
+	}
+	r.flags(cmd, resultFields)
+	return cmd
+}
+
+func delCommand(e env) *cobra.Command {
+	var r remote
+	cmd := &cobra.Command{
+		Use:   "del LABEL [ADDRESS...]",
+		Short: "Answer for addresses no more",
+		Long: `Del deletes a label, or some of its addresses. What the configuration has is not
+deleted there, but remembered as removed, also over reloads and restarts; ipalias
+show tells so, and ipalias add brings it back.`,
+		Example: `  ipalias del eth0:2
+  ipalias del eth0:lab 10.64.0.17`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < 1 {
+				return badCommandLine("need a label, as in: ipalias del eth0:2")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return edit(cmd.Context(), e, r, control.Delete, args[0], args[1:])
+		},
+	}
+	r.flags(cmd, resultFields)
+	return cmd
+}
+
+func edit(ctx context.Context, e env, r remote, do, label string, args []string) error {
+	edit := control.Edit{Do: do, Label: label}
+	if len(args) > 0 {
+		var err error
+		if edit.Addresses, err = readAddresses(args); err != nil {
+			return err
+		}
+	}
+	result, err := r.client().Edit(ctx, edit)
+	return printResult(e, r, result, err)
+}
+
+func reloadCommand(e env) *cobra.Command {
+	var r remote
+	cmd := &cobra.Command{
+		Use:   "reload",
+		Short: "Have the daemon read its configuration again",
+		Long: `Reload has the daemon read the file that it was started with, as SIGHUP does. What
+was added and removed at run time stays so; an addition that the file now has is
+set aside. If anything is wrong with the file, nothing changes.`,
+		Example: `  ipalias diff && ipalias reload`,
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			result, err := r.client().Reload(cmd.Context())
+			return printResult(e, r, result, err)
+		},
+	}
+	r.flags(cmd, resultFields)
+	return cmd
+}
+
+func replaceCommand(e env) *cobra.Command {
+	var r remote
+	var file string
+	cmd := &cobra.Command{
+		Use:   "replace -c FILE",
+		Short: "Answer for what a configuration says, and nothing else",
+		Long: `Replace has the daemon answer for what FILE says now, and forget all that was added
+and removed at run time. That lasts over restarts, until ipalias reload returns to the
+file that the daemon was started with. FILE is read by this command, not by the
+daemon, and only now.`,
+		Example: `  ipalias replace -c tomorrow.toml`,
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			source, err := readSource(file)
+			if err != nil {
+				return err
+			}
+			result, err := r.client().Replace(cmd.Context(), *source)
+			return printResult(e, r, result, err)
+		},
+	}
+	configFlag(cmd, &file)
+	r.flags(cmd, resultFields)
+	return cmd
+}
+
+// readSource reads a configuration, and writes it anew with the contents of the
+// files that it names in their places.
+func readSource(file string) (*control.Source, error) {
+	cfg, err := loadConfig(file)
+	if err != nil {
+		return nil, err
+	}
+	name, err := filepath.Abs(file)
+	if err != nil {
+		return nil, err
+	}
+	var text strings.Builder
+	for n := range cfg.Interfaces {
+		configtext.Interface(&text, &cfg.Interfaces[n], cfg.Interfaces[n].Aliases)
+	}
+	return &control.Source{Name: name, Text: text.String()}, nil
+}
+
+func diffCommand(e env) *cobra.Command {
+	var r remote
+	var file string
+	cmd := &cobra.Command{
+		Use:   "diff [-c FILE]",
+		Short: "Say what a reload would change",
+		Long: `Diff tells what would change if the daemon read its configuration again, or if FILE
+were in its place: a line for each difference, beginning with + or - or ~.
+It changes nothing.`,
+		Example: `  ipalias diff
+  ipalias diff -c tomorrow.toml --json | jq .changes`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var source *control.Source
+			if cmd.Flags().Changed("config") {
+				var err error
+				if source, err = readSource(file); err != nil {
+					return err
+				}
+			}
+			d, err := r.client().Diff(cmd.Context(), source)
+			if err != nil {
+				return refused(err)
+			}
+			if r.asJSON {
+				return printJSON(e.stdout, d)
+			}
+			return printLines(e, d.Changes, d.Warnings, "nothing would change")
+		},
+	}
+	configFlag(cmd, &file)
+	r.flags(cmd, `a JSON document: "same", "changes" and "warnings"`)
+	return cmd
+}
+
+// printResult tells what a change did.
+func printResult(e env, r remote, result *control.Result, err error) error {
+	if err != nil {
+		return refused(err)
+	}
+	if r.asJSON {
+		return printJSON(e.stdout, result)
+	}
+	if result.Changed && !result.Durable {
+		result.Warnings = append(result.Warnings, "the daemon keeps nothing: this ends with it")
+	}
+	if err := printLines(e, result.Changes, result.Warnings, "nothing changed: it was so already"); err != nil {
+		return err
+	}
+	return nil
+}
+
+// printLines prints changes, and warnings where messages go.
+func printLines(e env, changes, warnings []string, none string) error {
+	var text bytes.Buffer
+	for _, line := range changes {
+		fmt.Fprintln(&text, line)
+	}
+	if len(changes) == 0 {
+		fmt.Fprintln(&text, none)
+	}
+	for _, w := range warnings {
+		fmt.Fprintf(e.stderr, "ipalias: warning: %s\n", w)
+	}
+	_, err := e.stdout.Write(text.Bytes())
+	return err
+}
+
+func saveCommand(e env) *cobra.Command {
+	var r remote
+	cmd := &cobra.Command{
+		Use:   "save FILE",
+		Short: "Write what is answered for as a configuration",
+		Long: `Save writes the configuration with all that was added and removed at run time to a
+file of its own, or to standard output if FILE is "-". It never writes over the
+daemon's own file, nor over any that it did not write itself.`,
+		Example: `  ipalias save now.toml && ipalias check -c now.toml`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return badCommandLine("need one file to write to, or - for standard output")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			saved, err := r.client().Save(cmd.Context())
+			if err != nil {
+				return refused(err)
+			}
+			switch {
+			case r.asJSON:
+				return printJSON(e.stdout, saved)
+			case args[0] == "-":
+				_, err := io.WriteString(e.stdout, saved.Text)
+				return err
+			}
+			return writeSaved(args[0], saved)
+		},
+	}
+	r.flags(cmd, `a JSON document: "source" and "text"; nothing is written to FILE`)
+	return cmd
+}
+
+// writeSaved writes a file whole or not at all, and none that somebody else wrote.
+func writeSaved(path string, saved *control.Saved) error {
+	if info, err := os.Stat(path); err == nil {
+		if own, err := os.Stat(saved.Source); err == nil && os.SameFile(info, own) {
+			return fmt.Errorf("%s is the daemon's own configuration: save writes over no file that people write", path)
+		}
+		old, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		mark, _, _ := strings.Cut(saved.Text, "\n")
+		if len(old) > 0 && !bytes.HasPrefix(old, []byte(mark)) {
+			return fmt.Errorf("%s exists and was not written by ipalias save", path)
+		}
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
+	if err != nil {
+		return fmt.Errorf("save: %w", err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(saved.Text)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("save: %w", err)
+	}
+	return nil
+}
+

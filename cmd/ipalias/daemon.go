@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ipalias/ipalias/internal/config"
+	"github.com/ipalias/ipalias/internal/control"
+)
+
+// A remote is what the commands share that ask a running daemon.
+type remote struct {
+	socket string
+	asJSON bool
+}
+
+// flags adds --socket and --json to a command.
+func (r *remote) flags(cmd *cobra.Command, what string) {
+	cmd.Flags().StringVar(&r.socket, "socket", "", "ask the daemon that listens on `PATH` (default "+control.DefaultSocket+", or "+control.SocketEnv+")")
+	cmd.MarkFlagFilename("socket")
+	jsonFlag(cmd, &r.asJSON, what)
+}
+
+func (r *remote) client() *control.Client {
+	socket := r.socket
+	if socket == "" {
+		socket = os.Getenv(control.SocketEnv)
+	}
+	if socket == "" {
+		socket = control.DefaultSocket
+	}
+	return control.NewClient(socket)
+}
+
+// refused gives what the daemon refused the exit status that it would have here.
+func refused(err error) error {
+	var e *control.Error
+	switch {
+	case !errors.As(err, &e):
+		return err
+	case len(e.Errors) > 0:
+		return e.Errors
+	case e.Status == http.StatusBadRequest:
+		return badCommandLine("%w", err)
+	}
+	return err
+}
+
+// readAddresses reads addresses of the command line, "@FILE" too: files are read
+// with the rights of whoever asks, not the daemon's.
+func readAddresses(args []string) ([]string, error) {
+	cfg, err := config.FromFlags("card", args)
+	if err != nil {
+		wrong := config.AsErrors(err)
+		for _, m := range wrong {
+			m.File = strings.TrimPrefix(m.File, "-a ")
+		}
+		return nil, wrong
+	}
+	var list []string
+	for _, a := range cfg.Interfaces[0].Aliases {
+		for _, r := range a.Ranges {
+			list = append(list, r.String())
+		}
+	}
+	return list, nil
+}
+
+// daemonCommands are the commands that ask a running daemon.
+func daemonCommands(e env) []*cobra.Command {
+	return []*cobra.Command{
+		showCommand(e),
+		statsCommand(e),
+		addCommand(e),
+		delCommand(e),
+		reloadCommand(e),
+		replaceCommand(e),
+		diffCommand(e),
+		saveCommand(e),
+	}
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ipalias/ipalias/internal/control"
+	"github.com/ipalias/ipalias/responder"
+)
+
+func showCommand(e env) *cobra.Command {
+	var r remote
+	cmd := &cobra.Command{
+		Use:   "show [LABEL | ADDRESS]",
+		Short: "Say what the daemon answers for",
+		Long: `Show lists the aliases of a running daemon with their counters, and where they come
+from: file (the configuration), added (at run time), removed (from the
+configuration, at run time), aside (added, but the configuration has it now). Of a
+label it lists every entry; of an address it says who has it and what it counted, or
+why it is not answered for.`,
+		Example: `  ipalias show
+  ipalias show eth0:lab
+  ipalias show 172.16.3.10
+  ipalias show --json | jq '.interfaces[].labels[] | select(.from != "file")'`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return badCommandLine("unexpected argument %q: one label or address at a time", args[1])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			what := strings.Join(args, "")
+			if _, err := netip.ParseAddr(what); err == nil {
+				return showAddress(cmd.Context(), e, r, what)
+			}
+			return showLabels(cmd.Context(), e, r, what)
+		},
+	}
+	r.flags(cmd, `a JSON document: "source" and "interfaces" with their "labels", or of an address "interfaces"`)
+	return cmd
+}
+
+func showLabels(ctx context.Context, e env, r remote, label string) error {
+	show, err := r.client().Show(ctx, label)
+	if err != nil {
+		return refused(err)
+	}
+	if r.asJSON {
+		return printJSON(e.stdout, show)
+	}
+	var text bytes.Buffer
+	if show.Replaced {
+		fmt.Fprintf(&text, "as %s said when it replaced the daemon's file\n\n", show.Source)
+	}
+	for n, i := range show.Interfaces {
+		if n > 0 {
+			fmt.Fprintln(&text)
+		}
+		mac := ""
+		if i.MAC != "" {
+			mac = " (" + i.MAC + ")"
+		}
+		fmt.Fprintf(&text, "%s%s answers for %s; %s\n", i.Name, mac, count(i.Addresses, "address", "addresses"), i.State)
+		labels := grid{titles: []string{"label", "from", ">addresses", ">rx packets", ">tx packets", "entries"}}
+		for _, l := range i.Labels {
+			most := maxRanges
+			if label != "" {
+				most = len(l.Entries)
+			}
+			labels.add(l.Label, l.From, fmt.Sprint(l.Addresses), fmt.Sprint(l.Counters.RxPackets), fmt.Sprint(l.Counters.TxPackets), entries(l, most))
+		}
+		labels.print(&text, "  ")
+	}
+	for _, s := range show.Strays {
+		fmt.Fprintf(&text, "\n%s was changed at run time, but its interface is not configured\n", s)
+	}
+	_, err = e.stdout.Write(text.Bytes())
+	return err
+}
+
+// entries writes the entries of a label, the first most of them. Where they
+// differ each says where it comes from.
+func entries(l control.LabelShow, most int) string {
+	var words []string
+	for _, entry := range l.Entries[:min(len(l.Entries), most)] {
+		word := entry.Range
+		if entry.From != l.From {
+			word += " (" + entry.From + ")"
+		}
+		if entry.Reason != "" {
+			word += " (" + entry.Reason + ")"
+		}
+		words = append(words, word)
+	}
+	text := strings.Join(words, ", ")
+	if more := len(l.Entries) - len(words) + l.More; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+func showAddress(ctx context.Context, e env, r remote, address string) error {
+	show, err := r.client().Address(ctx, address)
+	if err != nil {
+		return refused(err)
+	}
+	if r.asJSON {
+		return printJSON(e.stdout, show)
+	}
+	var text bytes.Buffer
+	for _, m := range show.Interfaces {
+		if !m.Answered {
+			fmt.Fprintf(&text, "%s is not answered for on %s: %s\n", show.Address, m.Interface, m.Reason)
+			continue
+		}
+		fmt.Fprintf(&text, "%s is answered for on %s as %s, by %s (%s); %s\n", show.Address, m.Interface, m.Label, m.Rule, m.From, traffic(m.Counters))
+	}
+	_, err = e.stdout.Write(text.Bytes())
+	return err
+}
+
+func traffic(c responder.Counters) string {
+	return fmt.Sprintf("RX %s (%d bytes), TX %s (%d bytes)", count(c.RxPackets, "packet", "packets"), c.RxBytes, count(c.TxPackets, "packet", "packets"), c.TxBytes)
+}
+
+func statsCommand(e env) *cobra.Command {
+	var r remote
+	cmd := &cobra.Command{
+		Use:   "stats",
+		Short: "Say what the daemon did",
+		Long: `Stats tells what a running daemon received, answered and refused since it was
+started, by verdict; docs/verdicts.md says what each means.`,
+		Example: `  ipalias stats
+  ipalias stats --json | jq '.interfaces[].verdicts'`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			stats, err := r.client().Stats(cmd.Context())
+			switch {
+			case err != nil:
+				return refused(err)
+			case r.asJSON:
+				return printJSON(e.stdout, stats)
+			}
+			_, err = e.stdout.Write(statsText(stats))
+			return err
+		},
+	}
+	r.flags(cmd, `a JSON document: "cards", "interfaces", "store" and "reload"`)
+	return cmd
+}
+
+func statsText(s *control.Stats) []byte {
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "ipaliasd %s, for %s\n", s.Version, (time.Duration(s.Seconds) * time.Second).String())
+	for _, c := range s.Cards {
+		fmt.Fprintf(&text, "\ncard %s: %s; %d frames received, %d sent, %d dropped, %d not sent\n", c.Name, c.State, c.Received, c.Sent, c.Dropped, c.SendErr)
+		if c.Conflicts > 0 {
+			fmt.Fprintf(&text, "  another host claims %s\n", count(c.Conflicts, "alias", "aliases"))
+		}
+		verdicts(&text, c.Verdicts)
+	}
+	for _, i := range s.Interfaces {
+		fmt.Fprintf(&text, "\n%s: %s in %s; %s\n", i.Name, count(i.Addresses, "address", "addresses"), count(uint64(i.Labels), "label", "labels"), traffic(i.Counters))
+		verdicts(&text, i.Verdicts)
+	}
+	fmt.Fprintf(&text, "\nchanged at run time: %s added, %s\n", count(uint64(s.Store.Added), "entry", "entries"), count(uint64(s.Store.Removed), "removal", "removals"))
+	for _, line := range []struct{ what, text string }{
+		{"run-time changes may be missing: ", s.Store.Damage},
+		{"the last change could not be kept: ", s.Store.Error},
+		{"the configuration could not be read again: ", s.Reload.Error},
+	} {
+		if line.text != "" {
+			fmt.Fprintf(&text, "%s%s\n", line.what, line.text)
+		}
+	}
+	return text.Bytes()
+}
+
+func verdicts(text *bytes.Buffer, counts map[string]uint64) {
+	g := grid{titles: []string{"", ">"}}
+	for _, v := range slices.Sorted(maps.Keys(counts)) {
+		g.add(v, fmt.Sprint(counts[v]))
+	}
+	g.print(text, "  ")
+}

@@ -1,0 +1,152 @@
+// Package configtext writes configurations as package config reads them.
+package configtext
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/ipalias/ipalias/internal/config"
+	"github.com/ipalias/ipalias/responder"
+)
+
+// A Setting is one key with its value as TOML.
+type Setting struct{ Key, Value string }
+
+// Settings lists what an interface sets, but for its aliases. What it leaves to
+// the card or to the default is not in it.
+func Settings(i *config.Interface) (list []Setting) {
+	set := func(given bool, key, value string) {
+		if given {
+			list = append(list, Setting{key, value})
+		}
+	}
+	set(i.MAC != [6]byte{}, "mac", quote(net.HardwareAddr(i.MAC[:]).String()))
+	set(i.Networks != nil, "network", array(i.Networks))
+	set(i.Gateways != nil, "gateway", array(i.Gateways))
+	set(i.MTU != 0, "mtu", fmt.Sprint(i.MTU))
+	set(len(i.Exclude) > 0, "exclude", array(i.Exclude))
+	set(i.From != nil, "from", array(i.From))
+	set(i.Closed != responder.Refuse, "closed", closed(i.Closed))
+	set(i.Reply == responder.Routed, "reply", quote("routed"))
+	set(i.Wait, "wait", "true")
+	l, d := i.Limits, responder.DefaultLimits
+	set(l.ErrorRate != d.ErrorRate, "limit.error_rate", fmt.Sprint(l.ErrorRate))
+	set(l.ErrorBurst != d.ErrorBurst, "limit.error_burst", fmt.Sprint(l.ErrorBurst))
+	set(l.PeerRate != d.PeerRate, "limit.peer_rate", fmt.Sprint(l.PeerRate))
+	set(l.PeerBurst != d.PeerBurst, "limit.peer_burst", fmt.Sprint(l.PeerBurst))
+	set(l.EchoRate != d.EchoRate, "limit.echo_rate", fmt.Sprint(l.EchoRate))
+	set(l.EchoBurst != d.EchoBurst, "limit.echo_burst", fmt.Sprint(l.EchoBurst))
+	return list
+}
+
+// AliasSettings lists what a label sets, but for its addresses.
+func AliasSettings(a *responder.Alias) (list []Setting) {
+	if a.HasClosed {
+		list = append(list, Setting{"closed", closed(a.Closed)})
+	}
+	if a.From != nil {
+		list = append(list, Setting{"from", array(a.From)})
+	}
+	return list
+}
+
+// Differences tells how the settings of b differ from those of a: "mtu: 1500 -> 9000".
+func Differences(a, b []Setting) (list []string) {
+	value := func(list []Setting, key string) string {
+		n := slices.IndexFunc(list, func(s Setting) bool { return s.Key == key })
+		if n < 0 {
+			return "not set"
+		}
+		return list[n].Value
+	}
+	for _, s := range a {
+		if now := value(b, s.Key); now != s.Value {
+			list = append(list, fmt.Sprintf("%s: %s -> %s", s.Key, s.Value, now))
+		}
+	}
+	for _, s := range b {
+		if value(a, s.Key) == "not set" {
+			list = append(list, fmt.Sprintf("%s: not set -> %s", s.Key, s.Value))
+		}
+	}
+	return list
+}
+
+// Interface writes an interface that has these aliases, instead of its own.
+func Interface(text *strings.Builder, i *config.Interface, aliases []responder.Alias) {
+	fmt.Fprintf(text, "\n[interface.%s]\n", quote(i.Name))
+	for _, s := range Settings(i) {
+		fmt.Fprintf(text, "%s = %s\n", s.Key, s.Value)
+	}
+	if len(aliases) == 0 {
+		return
+	}
+	fmt.Fprintf(text, "\n[interface.%s.aliases]\n", quote(i.Name))
+	for n := range aliases {
+		a := &aliases[n]
+		value := addresses(a.Ranges)
+		if settings := AliasSettings(a); len(settings) > 0 {
+			value = "{ address = " + value
+			for _, s := range settings {
+				value += fmt.Sprintf(", %s = %s", s.Key, s.Value)
+			}
+			value += " }"
+		}
+		fmt.Fprintf(text, "%s = %s\n", quote(a.Label), value)
+	}
+}
+
+// addresses writes one address as a string, a few on a line, many on a line each.
+func addresses(list []responder.Range) string {
+	const few = 4
+	if len(list) == 1 {
+		return quote(list[0].String())
+	}
+	if len(list) <= few {
+		return array(list)
+	}
+	var text strings.Builder
+	text.WriteString("[\n")
+	for _, r := range list {
+		text.WriteString(`    "` + r.String() + "\",\n")
+	}
+	text.WriteString("]")
+	return text.String()
+}
+
+func closed(c responder.Closed) string {
+	if c == responder.Drop {
+		return quote("drop")
+	}
+	return quote("refuse")
+}
+
+func array[T netip.Prefix | netip.Addr | responder.Range](list []T) string {
+	words := make([]string, len(list))
+	for n, v := range list {
+		words[n] = quote(fmt.Sprint(v))
+	}
+	return "[" + strings.Join(words, ", ") + "]"
+}
+
+// quote writes a TOML basic string. Its escapes are fewer than Go's.
+func quote(s string) string {
+	var text strings.Builder
+	text.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			text.WriteByte('\\')
+			text.WriteRune(r)
+		case r < 0x20 || r == 0x7f:
+			fmt.Fprintf(&text, `\u%04x`, r)
+		default:
+			text.WriteRune(r)
+		}
+	}
+	text.WriteByte('"')
+	return text.String()
+}

@@ -1,0 +1,154 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+	"time"
+)
+
+// A Client asks a daemon.
+type Client struct {
+	socket string
+	http   http.Client
+}
+
+// NewClient makes a client of the daemon that listens on socket. Nothing is
+// connected yet.
+func NewClient(socket string) *Client {
+	return &Client{socket: socket, http: http.Client{
+		Timeout: writeTime + readTime,
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				var d net.Dialer
+				return d.DialContext(ctx, "unix", socket)
+			},
+			DisableCompression: true,
+			DisableKeepAlives:  true,
+		},
+	}}
+}
+
+// Show asks for all aliases, or those of one label.
+func (c *Client) Show(ctx context.Context, label string) (*Show, error) {
+	path := "/v1/show"
+	if label != "" {
+		path += "?label=" + url.QueryEscape(label)
+	}
+	return ask[Show](ctx, c, http.MethodGet, path, nil)
+}
+
+// Address asks for one address.
+func (c *Client) Address(ctx context.Context, address string) (*AddressShow, error) {
+	return ask[AddressShow](ctx, c, http.MethodGet, "/v1/show?address="+url.QueryEscape(address), nil)
+}
+
+// Stats asks for what was counted.
+func (c *Client) Stats(ctx context.Context) (*Stats, error) {
+	return ask[Stats](ctx, c, http.MethodGet, "/v1/stats", nil)
+}
+
+// Edit changes one label.
+func (c *Client) Edit(ctx context.Context, e Edit) (*Result, error) {
+	method := map[string]string{Add: http.MethodPost, Set: http.MethodPut, Delete: http.MethodDelete}[e.Do]
+	return ask[Result](ctx, c, method, "/v1/aliases", e)
+}
+
+// Reload has the daemon read its file again.
+func (c *Client) Reload(ctx context.Context) (*Result, error) {
+	return ask[Result](ctx, c, http.MethodPost, "/v1/reload", nil)
+}
+
+// Replace has the daemon answer for what s says, and nothing else.
+func (c *Client) Replace(ctx context.Context, s Source) (*Result, error) {
+	return ask[Result](ctx, c, http.MethodPost, "/v1/replace", s)
+}
+
+// Diff asks what a reload would change, of s or of the daemon's file if s is nil.
+func (c *Client) Diff(ctx context.Context, s *Source) (*Diff, error) {
+	if s == nil {
+		return ask[Diff](ctx, c, http.MethodGet, "/v1/diff", nil)
+	}
+	return ask[Diff](ctx, c, http.MethodPost, "/v1/diff", s)
+}
+
+// Save asks for the table as a configuration.
+func (c *Client) Save(ctx context.Context) (*Saved, error) {
+	return ask[Saved](ctx, c, http.MethodGet, "/v1/save", nil)
+}
+
+const attempts = 5
+
+// ask sends one request and reads its answer. It tries again where the daemon was
+// so crowded that it hung up: what is asked for twice is done once.
+func ask[T any](ctx context.Context, c *Client, method, path string, body any) (*T, error) {
+	var text []byte
+	if body != nil {
+		var err error
+		if text, err = json.Marshal(body); err != nil {
+			return nil, err
+		}
+	}
+	for n := 1; ; n++ {
+		answer, err := once[T](ctx, c, method, path, text)
+		hungUp := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.EAGAIN)
+		if !hungUp || n == attempts {
+			return answer, c.explain(err)
+		}
+		select {
+		case <-time.After(time.Duration(n) * 20 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func once[T any](ctx context.Context, c *Client, method, path string, body []byte) (*T, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://ipaliasd"+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := c.http.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		refused := &Error{Status: resp.StatusCode}
+		if json.Unmarshal(answer, refused) != nil || refused.Message == "" {
+			refused.Message = "the daemon answered " + resp.Status
+		}
+		return nil, refused
+	}
+	into := new(T)
+	if err := json.Unmarshal(answer, into); err != nil {
+		return nil, fmt.Errorf("read the daemon's answer: %w", err)
+	}
+	return into, nil
+}
+
+// explain says what a failed connection means.
+func (c *Client) explain(err error) error {
+	switch {
+	case err == nil, errors.As(err, new(*Error)):
+		return err
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no daemon listens on %s: is ipaliasd running, with this --socket?", c.socket)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("may not connect to %s: ask root to be put into its group", c.socket)
+	}
+	return fmt.Errorf("ask the daemon on %s: %w", c.socket, err)
+}

@@ -1,0 +1,273 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/ipalias/ipalias/internal/config"
+)
+
+const (
+	maxHeader = 16 << 10 // bytes
+
+	// smallBody is what any number of requests may have in memory at a time;
+	// larger ones, up to maxBody, come one after the other.
+	smallBody = 64 << 10
+	maxBody   = 48 << 20 // a million addresses are 20 MiB
+
+	readTime  = 10 * time.Second // for a request to come in
+	writeTime = time.Minute      // for it to be answered and the answer to go out
+	idleTime  = 30 * time.Second // between two requests
+	endTime   = time.Second      // for the answers that are under way when the daemon ends
+
+	// maxLarge is how many answers are worked out at a time that walk through all
+	// of the table.
+	maxLarge = 2
+)
+
+// A Server answers on the control socket.
+type Server struct {
+	Backend Backend
+	Log     *slog.Logger
+	Group   string // whose members may change the table, beside root and the daemon's own user; "" for nobody's
+
+	crowd crowd
+	body  chan struct{} // one token: reading a large body
+	large chan struct{} // maxLarge tokens
+}
+
+// Serve answers until ctx ends; then it returns nil, after the requests that are
+// being answered.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	s.body, s.large = make(chan struct{}, 1), make(chan struct{}, maxLarge)
+	server := &http.Server{
+		Handler:           s.handler(),
+		ReadHeaderTimeout: readTime,
+		ReadTimeout:       readTime,
+		WriteTimeout:      writeTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, c)
+		},
+		ConnState: func(c net.Conn, state http.ConnState) {
+			if state == http.StateClosed || state == http.StateHijacked {
+				s.crowd.leave(c)
+			}
+		},
+	}
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		patience, cancel := context.WithTimeout(context.Background(), endTime)
+		defer cancel()
+		if server.Shutdown(patience) != nil {
+			server.Close()
+		}
+	})
+	err := server.Serve(limited{l, &s.crowd})
+	if !stop() {
+		<-ended
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve control socket: %w", err)
+}
+
+type connKey struct{}
+
+// handler is the list of what can be asked for. Who may connect may read: the
+// mode of the socket says who that is.
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	read := func(pattern string, do func(r *http.Request) (any, error)) {
+		mux.Handle(pattern, s.serve(func(r *http.Request, _ Peer, _ []byte) (any, error) { return do(r) }))
+	}
+	change := func(pattern string, do func(ctx context.Context, who Peer, body []byte) (any, error)) {
+		mux.Handle(pattern, s.serve(func(r *http.Request, who Peer, body []byte) (any, error) { return do(r.Context(), who, body) }))
+	}
+	read("GET /v1/show", s.show)
+	read("GET /v1/stats", func(r *http.Request) (any, error) { return s.Backend.Stats(r.Context()) })
+	read("GET /v1/healthz", func(r *http.Request) (any, error) { return s.Backend.Health(r.Context()), nil })
+	read("GET /v1/diff", func(r *http.Request) (any, error) { return s.Backend.Diff(r.Context(), nil) })
+	read("GET /v1/save", func(r *http.Request) (any, error) { return s.Backend.Save(r.Context()) })
+	change("POST /v1/aliases", s.edit(Add))
+	change("PUT /v1/aliases", s.edit(Set))
+	change("DELETE /v1/aliases", s.edit(Delete))
+	change("POST /v1/reload", func(ctx context.Context, who Peer, _ []byte) (any, error) { return s.Backend.Reload(ctx, who) })
+	change("POST /v1/replace", func(ctx context.Context, who Peer, body []byte) (any, error) {
+		var source Source
+		if err := decode(body, &source); err != nil {
+			return nil, err
+		}
+		return s.Backend.Replace(ctx, who, source)
+	})
+	change("POST /v1/diff", func(ctx context.Context, _ Peer, body []byte) (any, error) {
+		var source Source
+		if err := decode(body, &source); err != nil {
+			return nil, err
+		}
+		return s.Backend.Diff(ctx, &source)
+	})
+	mux.Handle("/", s.serve(func(r *http.Request, _ Peer, _ []byte) (any, error) {
+		return nil, Refuse(http.StatusNotFound, "there is no %s %s here", r.Method, r.URL.Path)
+	}))
+	return mux
+}
+
+func (s *Server) show(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	if a := q.Get("address"); a != "" {
+		return s.Backend.Address(r.Context(), a)
+	}
+	return s.Backend.Show(r.Context(), q.Get("label"))
+}
+
+func (s *Server) edit(do string) func(context.Context, Peer, []byte) (any, error) {
+	return func(ctx context.Context, who Peer, body []byte) (any, error) {
+		e := Edit{Do: do}
+		if err := decode(body, &e); err != nil {
+			return nil, err
+		}
+		return s.Backend.Edit(ctx, who, e)
+	}
+}
+
+func decode(body []byte, into any) error {
+	if err := json.Unmarshal(body, into); err != nil {
+		return Refuse(http.StatusBadRequest, "the body is not the JSON that is expected: %v", err)
+	}
+	return nil
+}
+
+// serve wraps one thing that can be asked for: permission first, then the body,
+// then the work, then the answer. Only the work keeps the others waiting.
+func (s *Server) serve(do func(*http.Request, Peer, []byte) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn := r.Context().Value(connKey{}).(net.Conn)
+		answer, err := s.ask(conn, r, do)
+		status := http.StatusOK
+		if err != nil {
+			answer, status = refusal(err)
+		}
+		if h, ok := answer.(*Health); ok && !h.OK {
+			status = http.StatusServiceUnavailable
+		}
+		text, err := json.MarshalIndent(answer, "", "  ")
+		if err != nil { // nothing of ours cannot be written
+			status, text = http.StatusInternalServerError, []byte(`{"error": "the answer can't be written"}`)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(text)+1))
+		w.WriteHeader(status)
+		w.Write(append(text, '\n'))
+		s.crowd.work(conn, false)
+	})
+}
+
+func (s *Server) ask(conn net.Conn, r *http.Request, do func(*http.Request, Peer, []byte) (any, error)) (any, error) {
+	socket, ok := conn.(*net.UnixConn)
+	if !ok {
+		return nil, Refuse(http.StatusForbidden, "not a Unix socket")
+	}
+	who, err := peerOf(socket)
+	if err != nil {
+		return nil, Refuse(http.StatusForbidden, "%v", err)
+	}
+	var body []byte
+	if r.Method != http.MethodGet {
+		if !s.mayChange(who) {
+			return nil, Refuse(http.StatusForbidden, "user %d may look, but not change: root may, the daemon's own user, and members of the group that ipaliasd --group names", who.UID)
+		}
+		if body, err = s.read(r); err != nil {
+			return nil, err
+		}
+	}
+	s.crowd.work(conn, true)
+	select {
+	case s.large <- struct{}{}:
+		defer func() { <-s.large }()
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	return do(r, who, body)
+}
+
+// read reads the body of a request.
+func (s *Server) read(r *http.Request) ([]byte, error) {
+	tooLarge := Refuse(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", maxBody)
+	if r.ContentLength > maxBody {
+		return nil, tooLarge
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, smallBody))
+	if err == nil && len(body) == smallBody {
+		select {
+		case s.body <- struct{}{}:
+			defer func() { <-s.body }()
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
+		var rest []byte
+		rest, err = io.ReadAll(io.LimitReader(r.Body, maxBody-smallBody+1))
+		body = append(body, rest...)
+	}
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, Refuse(http.StatusRequestTimeout, "the request took longer than %v to come", readTime)
+	case err != nil:
+		return nil, Refuse(http.StatusBadRequest, "read the body: %v", err)
+	case len(body) > maxBody:
+		return nil, tooLarge
+	}
+	return body, nil
+}
+
+// mayChange tells whether a process may change the table.
+func (s *Server) mayChange(who Peer) bool {
+	if who.UID == 0 || int(who.UID) == os.Geteuid() {
+		return true
+	}
+	if s.Group == "" {
+		return false
+	}
+	// Looked up each time: whoever was taken out of the group is out.
+	group, err := user.LookupGroup(s.Group)
+	if err != nil {
+		return false
+	}
+	if group.Gid == strconv.FormatUint(uint64(who.GID), 10) {
+		return true
+	}
+	u, err := user.LookupId(strconv.FormatUint(uint64(who.UID), 10))
+	if err != nil {
+		return false
+	}
+	ids, err := u.GroupIds()
+	return err == nil && slices.Contains(ids, group.Gid)
+}
+
+// refusal makes an answer of an error.
+func refusal(err error) (any, int) {
+	var refused *Error
+	var wrong config.Errors
+	switch {
+	case errors.As(err, &refused):
+		return refused, refused.Status
+	case errors.As(err, &wrong):
+		return &Error{Message: "the configuration is wrong", Errors: wrong}, http.StatusUnprocessableEntity
+	}
+	return &Error{Message: err.Error()}, http.StatusInternalServerError
+}

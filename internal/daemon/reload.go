@@ -1,0 +1,144 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/ipalias/ipalias/internal/config"
+	"github.com/ipalias/ipalias/internal/control"
+	"github.com/ipalias/ipalias/internal/overlay"
+)
+
+// Reload implements control.Backend. After an error all goes on as before.
+func (d *Daemon) Reload(_ context.Context, who control.Peer) (*control.Result, error) {
+	<-d.ready
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	cfg, err := d.deps.Load()
+	var result *control.Result
+	if err == nil {
+		result, err = d.switchTo(who, "reload", cfg, d.changes.ReturnToFile(), func(string) bool { return false })
+	}
+	d.statsMu.Lock()
+	defer d.statsMu.Unlock()
+	if err != nil {
+		d.reload.Failed++
+		d.reload.Error = err.Error()
+		d.deps.Log.Error("reading the configuration again failed, the old one goes on", "uid", who.UID, "pid", who.PID, "error", err)
+		return nil, err
+	}
+	d.reload.Done++
+	d.reload.Error = ""
+	return result, nil
+}
+
+// Replace implements control.Backend.
+func (d *Daemon) Replace(_ context.Context, who control.Peer, s control.Source) (*control.Result, error) {
+	cfg, err := parseSource(&s)
+	if err != nil {
+		return nil, err
+	}
+	<-d.ready
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	change := overlay.Reset(&overlay.Source{Name: s.Name, Text: s.Text})
+	return d.switchTo(who, "replace "+s.Name, cfg, change, func(string) bool { return false })
+}
+
+// switchTo goes by another configuration. The caller holds mu.
+func (d *Daemon) switchTo(who control.Peer, what string, cfg *config.Config, change overlay.Change, unchanged func(string) bool) (*control.Result, error) {
+	old := d.now.Load()
+	next, warnings, err := d.make(transition{change: change, cfg: cfg, unchanged: unchanged})
+	if err != nil {
+		return nil, err
+	}
+	result := &control.Result{Changes: compare(old, next), Warnings: next.asides(), Durable: d.store != nil}
+	result.Changed = len(result.Changes) > 0 || !change.Empty()
+	for _, w := range result.Warnings {
+		d.deps.Log.Warn(w)
+	}
+	for _, w := range cfg.Warnings {
+		result.Warnings = append(result.Warnings, w.String())
+	}
+	for _, w := range warnings {
+		result.Warnings = append(result.Warnings, w.String())
+	}
+	d.logChange(who, what, "before", old.summary(), "after", next.summary(), "changes", strings.Join(first(result.Changes, maxWarnings), "; "))
+	return result, nil
+}
+
+// parseSource reads a configuration that somebody else sent.
+func parseSource(s *control.Source) (*config.Config, error) {
+	if strings.TrimSpace(s.Name) == "" || strings.TrimSpace(s.Text) == "" {
+		return nil, control.Refuse(http.StatusBadRequest, `expected {"name": FILE, "text": what is in it}`)
+	}
+	// "@FILE" would be read with the daemon's eyes.
+	var tree map[string]any
+	if toml.Unmarshal([]byte(s.Text), &tree) == nil && namesFile(tree) {
+		return nil, control.Refuse(http.StatusBadRequest, "the daemon reads no address file for others: expected the addresses in place of \"@FILE\"")
+	}
+	return config.Parse(s.Name, []byte(s.Text), ".")
+}
+
+// namesFile tells whether a string in a decoded configuration begins with "@".
+func namesFile(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return strings.HasPrefix(v, "@")
+	case []any:
+		return slices.ContainsFunc(v, namesFile)
+	case map[string]any:
+		for _, member := range v {
+			if namesFile(member) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Diff implements control.Backend.
+func (d *Daemon) Diff(_ context.Context, s *control.Source) (*control.Diff, error) {
+	load := d.deps.Load
+	if s != nil {
+		load = func() (*config.Config, error) { return parseSource(s) }
+	}
+	cfg, err := load()
+	if err != nil {
+		return nil, err
+	}
+	<-d.ready
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	next := d.plan(cfg, nil, nil)
+	diff := &control.Diff{Changes: compare(d.now.Load(), next), Warnings: next.asides()}
+	diff.Same = len(diff.Changes) == 0
+	return diff, nil
+}
+
+// summary counts, for the log.
+func (s *state) summary() string {
+	interfaces, labels, entries := 0, 0, 0
+	for w := range s.all() {
+		interfaces++
+		labels += len(w.view.Aliases)
+		for _, a := range w.view.Aliases {
+			entries += len(a.Ranges)
+		}
+	}
+	return fmt.Sprintf("%s, %s, %s", count(uint64(interfaces), "interface", "interfaces"),
+		count(uint64(labels), "label", "labels"), count(uint64(entries), "entry", "entries"))
+}
+
+// first gives the first n of list, and how many more there are.
+func first(list []string, n int) []string {
+	if len(list) <= n {
+		return list
+	}
+	return append(list[:n:n], fmt.Sprintf("and %d more", len(list)-n))
+}

@@ -1,0 +1,182 @@
+package daemon
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/ipalias/ipalias/internal/configtext"
+	"github.com/ipalias/ipalias/internal/control"
+	"github.com/ipalias/ipalias/internal/overlay"
+	"github.com/ipalias/ipalias/responder"
+)
+
+const (
+	// entriesOfAll is how many entries of a label are shown among all labels,
+	// entriesOfOne where it is asked for alone. More would be gigabytes for
+	// somebody who may only look.
+	entriesOfAll = 16
+	entriesOfOne = 10_000
+)
+
+// cardOf finds the card of a name.
+func (s *state) cardOf(name string) *card {
+	n := slices.IndexFunc(s.cards, func(c *card) bool { return c.name == name })
+	return s.cards[n] // every interface has its card
+}
+
+// Show implements control.Backend.
+func (d *Daemon) Show(_ context.Context, label string) (*control.Show, error) {
+	<-d.ready
+	s := d.now.Load()
+	show := &control.Show{Source: d.file, Durable: d.store != nil, Interfaces: []control.InterfaceShow{}, Strays: s.strays}
+	if s.source != nil {
+		show.Source, show.Replaced = s.source.Name, true
+	}
+	found := false
+	for w := range s.all() {
+		if label != "" && overlay.InterfaceOf(label) != w.Name {
+			continue
+		}
+		c := s.cardOf(w.Card)
+		i := control.InterfaceShow{Name: w.Name, Card: w.Card, VLANs: w.Tags, Labels: []control.LabelShow{}}
+		i.State = c.glance().state
+		if p := c.resolved(w.Name); p != nil {
+			i.MAC, i.MTU = net.HardwareAddr(p.MAC[:]).String(), p.MTU
+		}
+		r := c.table.responder
+		i.Addresses, i.Counters = r.Size(w.Name), r.Total(w.Name)
+		counted := map[string]responder.LabelInfo{}
+		for _, info := range r.Labels(w.Name) {
+			counted[info.Label] = info
+		}
+		most := entriesOfAll
+		if label != "" {
+			most = entriesOfOne
+		}
+		for n := range w.view.Labels {
+			l := &w.view.Labels[n]
+			if label != "" && l.Label != label {
+				continue
+			}
+			found = true
+			shown := showLabel(l, most)
+			shown.Addresses, shown.Counters = counted[l.Label].Addresses, counted[l.Label].Counters
+			i.Labels = append(i.Labels, shown)
+		}
+		show.Interfaces = append(show.Interfaces, i)
+	}
+	if label != "" && !found {
+		return nil, control.Refuse(http.StatusNotFound, "there is no alias %s", label)
+	}
+	return show, nil
+}
+
+func showLabel(l *overlay.LabelView, most int) control.LabelShow {
+	shown := control.LabelShow{Label: l.Label, Entries: []control.EntryShow{}}
+	kinds := map[string]bool{}
+	add := func(r responder.Range, from, reason string) {
+		kinds[from] = true
+		if len(shown.Entries) == most {
+			shown.More++
+			return
+		}
+		shown.Entries = append(shown.Entries, control.EntryShow{Range: r.String(), From: from, Reason: reason})
+	}
+	// What is not as the file has it comes first: it must not be what is left out.
+	for _, a := range l.SetAside {
+		add(a.Range, control.SetAside, a.Reason)
+	}
+	for _, group := range []struct {
+		list []responder.Range
+		from string
+	}{{l.Removed, control.Removed}, {l.Added, control.Added}, {l.File, control.FromFile}} {
+		for n, r := range group.list {
+			if len(shown.Entries) == most {
+				shown.More += len(group.list) - n
+				kinds[group.from] = true
+				break
+			}
+			add(r, group.from, "")
+		}
+	}
+	shown.From = control.Mixed
+	if len(kinds) == 1 {
+		for kind := range kinds {
+			shown.From = kind
+		}
+	}
+	return shown
+}
+
+// Address implements control.Backend.
+func (d *Daemon) Address(_ context.Context, address string) (*control.AddressShow, error) {
+	a, err := netip.ParseAddr(strings.TrimSpace(address))
+	if err != nil {
+		return nil, control.Refuse(http.StatusBadRequest, "bad address: found %q, expected one such as 172.16.3.10", address)
+	}
+	<-d.ready
+	s := d.now.Load()
+	show := &control.AddressShow{Address: a.String(), Interfaces: []control.AddressMatch{}}
+	for w := range s.all() {
+		r := s.cardOf(w.Card).table.responder
+		m := r.Explain(w.Name, a)
+		match := control.AddressMatch{Interface: w.Name, Answered: m.Answered, Label: m.Label, Rule: m.Rule, Reason: m.Reason}
+		r.Used(w.Name, func(used netip.Addr, _ string, c responder.Counters) bool {
+			if used == a {
+				match.Counters = c
+			}
+			return used.Less(a)
+		})
+		locate(&match, w.view, a)
+		show.Interfaces = append(show.Interfaces, match)
+	}
+	return show, nil
+}
+
+// locate tells where an address comes from, and why it is not answered for if
+// that is a matter of run-time changes.
+func locate(m *control.AddressMatch, v *overlay.View, a netip.Addr) {
+	holds := func(list []responder.Range) bool {
+		return slices.ContainsFunc(list, func(r responder.Range) bool { return r.Contains(a) })
+	}
+	for n := range v.Labels {
+		l := &v.Labels[n]
+		switch {
+		case holds(l.Added):
+			m.From, m.Label = control.Added, l.Label
+			return
+		case holds(l.File):
+			m.From, m.Label = control.FromFile, l.Label
+			return
+		}
+	}
+	for n := range v.Labels {
+		l := &v.Labels[n]
+		if holds(l.Removed) {
+			m.From, m.Label, m.Reason = control.Removed, l.Label, "removed from "+l.Label+" at run time"
+		}
+		for _, aside := range l.SetAside {
+			if aside.Range.Contains(a) {
+				m.From, m.Label, m.Reason = control.SetAside, l.Label, "set aside: "+aside.Reason
+			}
+		}
+	}
+}
+
+// Save implements control.Backend.
+func (d *Daemon) Save(context.Context) (*control.Saved, error) {
+	<-d.ready
+	s := d.now.Load()
+	saved := &control.Saved{Source: d.file}
+	var text strings.Builder
+	text.WriteString("# Written by ipalias save: what is answered for, with the changes made at run time.\n")
+	for w := range s.all() {
+		configtext.Interface(&text, w.Interface, w.view.Aliases)
+	}
+	saved.Text = text.String()
+	return saved, nil
+}

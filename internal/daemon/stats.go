@@ -1,0 +1,110 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"github.com/ipalias/ipalias/capture"
+	"github.com/ipalias/ipalias/internal/control"
+	"github.com/ipalias/ipalias/internal/version"
+	"github.com/ipalias/ipalias/responder"
+)
+
+// A glance is what others may know of a card at one moment.
+type glance struct {
+	state     string
+	up        bool
+	stats     capture.Stats
+	published []responder.Interface
+	conflicts uint64
+}
+
+// glance looks at the card from another goroutine.
+func (c *card) glance() (g glance) {
+	g.state = "the daemon is about to end"
+	c.do(func() error {
+		g = glance{state: c.state, stats: c.stats, published: c.table.published, conflicts: uint64(len(c.conflicts.seen))}
+		g.up = c.session != nil && c.session.started()
+		if c.session != nil {
+			now := c.session.port.Stats()
+			g.stats.Received += now.Received
+			g.stats.Sent += now.Sent
+			g.stats.Dropped += now.Dropped
+			g.stats.SendErr += now.SendErr
+		}
+		return nil
+	})
+	return g
+}
+
+// resolved gives an interface as it was published last, nil if it never was.
+func (c *card) resolved(name string) *responder.Interface {
+	published := c.glance().published
+	for n := range published {
+		if published[n].Name == name {
+			return &published[n]
+		}
+	}
+	return nil
+}
+
+// Stats implements control.Backend.
+func (d *Daemon) Stats(context.Context) (*control.Stats, error) {
+	<-d.ready
+	s := d.now.Load()
+	stats := &control.Stats{
+		Version: version.String(), Started: d.started.UTC().Format(time.RFC3339), Seconds: time.Since(d.started).Seconds(),
+		Cards: []control.CardStats{}, Interfaces: []control.InterfaceStats{},
+	}
+	for _, c := range s.cards {
+		g := c.glance()
+		const noInterface = "" // whose frames these are
+		stats.Cards = append(stats.Cards, control.CardStats{Name: c.name, State: g.state, Up: g.up, Stats: g.stats,
+			Verdicts: occurred(c.table.responder.VerdictCounts(noInterface)), Conflicts: g.conflicts})
+	}
+	for w := range s.all() {
+		r := s.cardOf(w.Card).table.responder
+		stats.Interfaces = append(stats.Interfaces, control.InterfaceStats{Name: w.Name, Card: w.Card, Addresses: r.Size(w.Name),
+			Labels: len(w.view.Aliases), Counters: r.Total(w.Name), Verdicts: occurred(r.VerdictCounts(w.Name))})
+	}
+	d.statsMu.Lock()
+	defer d.statsMu.Unlock()
+	stats.Store, stats.Reload = d.kept, d.reload
+	return stats, nil
+}
+
+func occurred(counts [responder.NumVerdicts]uint64) map[string]uint64 {
+	m := map[string]uint64{}
+	for v, n := range counts {
+		if n > 0 {
+			m[responder.Verdict(v).String()] = n
+		}
+	}
+	return m
+}
+
+// Health implements control.Backend.
+func (d *Daemon) Health(context.Context) *control.Health {
+	<-d.ready
+	h := &control.Health{Why: []string{}}
+	for _, c := range d.now.Load().cards {
+		if g := c.glance(); !g.up {
+			h.Why = append(h.Why, c.name+": "+g.state)
+		}
+	}
+	d.statsMu.Lock()
+	defer d.statsMu.Unlock()
+	for _, why := range []struct{ what, text string }{
+		{"run-time changes may be missing: ", d.kept.Damage},
+		{"the last change could not be kept: ", d.kept.Error},
+		{"the configuration could not be read again: ", d.reload.Error},
+	} {
+		if why.text != "" {
+			h.Why = append(h.Why, why.what+why.text)
+		}
+	}
+	h.OK = len(h.Why) == 0
+	return h
+}
+
+var _ control.Backend = (*Daemon)(nil)

@@ -1,0 +1,266 @@
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/ipalias/ipalias/internal/config"
+	"github.com/ipalias/ipalias/internal/configtext"
+	"github.com/ipalias/ipalias/internal/control"
+	"github.com/ipalias/ipalias/internal/overlay"
+	"github.com/ipalias/ipalias/responder"
+)
+
+// A transition leads from one state to the next.
+type transition struct {
+	change    overlay.Change
+	cfg       *config.Config          // of the next state
+	unchanged func(iface string) bool // its run-time changes stay what they are
+
+	// refuse looks at the next state before anything has happened; nil: nothing is
+	// wrong with it.
+	refuse func(next *state) error
+}
+
+// make does a transition: it is durable and in force when it returns, or
+// nothing has happened. The caller holds mu.
+func (d *Daemon) make(t transition) (next *state, warnings []responder.Warning, err error) {
+	if d.ended {
+		return nil, nil, errStopped
+	}
+	old := d.now.Load()
+	undo := d.changes.Apply(t.change)
+	next = d.plan(t.cfg, old, t.unchanged)
+	if t.refuse != nil {
+		err = t.refuse(next)
+	}
+	var fresh []*card
+	if err == nil {
+		fresh, err = d.cards(old, next)
+	}
+	if err == nil {
+		err = d.commit(t.change, func() error {
+			warnings, err = install(old, next)
+			return err
+		})
+	}
+	if err != nil {
+		undo()
+		for _, c := range fresh {
+			c.close()
+		}
+		return nil, nil, err
+	}
+	for _, c := range fresh {
+		c.start(d.ctx)
+	}
+	d.now.Store(next)
+	for _, c := range old.cards {
+		if !slices.Contains(next.cards, c) {
+			c.stop()
+			c.printTotals()
+			c.close()
+		}
+	}
+	d.compact()
+	d.account(nil)
+	return next, warnings, nil
+}
+
+// cards finds the cards of next among those of old, and prepares the others.
+func (d *Daemon) cards(old, next *state) (fresh []*card, err error) {
+	for _, name := range cardNames(next.cfg) {
+		n := slices.IndexFunc(old.cards, func(c *card) bool { return c.name == name })
+		if n >= 0 {
+			next.cards = append(next.cards, old.cards[n])
+			continue
+		}
+		c := newCard(name, d.deps)
+		c.want(next.wants[name])
+		fresh = append(fresh, c)
+		next.cards = append(next.cards, c)
+		if err := c.prepare(); err != nil {
+			return fresh, err
+		}
+	}
+	return fresh, nil
+}
+
+// install has the cards that stay answer for next. If one can't, those before it
+// go back to old.
+func install(old, next *state) (warnings []responder.Warning, err error) {
+	var done []*card
+	for _, c := range next.cards {
+		if !slices.Contains(old.cards, c) || slices.Equal(old.wants[c.name], next.wants[c.name]) {
+			continue
+		}
+		err := c.do(func() error {
+			more, err := c.change(next.wants[c.name])
+			warnings = append(warnings, more...)
+			return err
+		})
+		if err != nil {
+			for _, c := range done {
+				err = errors.Join(err, c.do(func() error {
+					_, err := c.change(old.wants[c.name])
+					return err
+				}))
+			}
+			return nil, err
+		}
+		done = append(done, c)
+	}
+	return warnings, nil
+}
+
+// commit makes a change durable and then has it come into force.
+func (d *Daemon) commit(change overlay.Change, apply func() error) error {
+	if d.store == nil || change.Empty() {
+		return apply()
+	}
+	payload, err := json.Marshal(change)
+	if err != nil {
+		return err
+	}
+	applying := false
+	err = d.store.Commit(payload, func() error {
+		applying = true
+		return apply()
+	})
+	if err != nil && !applying {
+		d.account(err)
+		return control.Refuse(http.StatusInsufficientStorage, "nothing was changed: %v", err)
+	}
+	return err
+}
+
+// compact keeps the journal short.
+func (d *Daemon) compact() {
+	if d.store == nil || !d.store.Due() {
+		return
+	}
+	err := d.store.Compact(func(yield func([]byte) bool) {
+		for change := range d.changes.Snapshot {
+			payload, err := json.Marshal(change)
+			if err == nil && !yield(payload) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		d.deps.Log.Warn("the journal goes on growing", "error", err)
+	}
+}
+
+// account tells readers of the store; err is why the last change could not be kept.
+func (d *Daemon) account(err error) {
+	kept := control.StoreStats{Durable: d.store != nil}
+	kept.Added, kept.Removed = d.changes.Counts()
+	if d.store != nil {
+		kept.Damage = d.store.Damage()
+	}
+	if err != nil {
+		kept.Error = err.Error()
+	}
+	d.statsMu.Lock()
+	defer d.statsMu.Unlock()
+	d.kept = kept
+}
+
+// asides tells of the additions that are kept but not in force.
+func (s *state) asides() (list []string) {
+	for w := range s.all() {
+		for _, l := range w.view.Labels {
+			for _, a := range l.SetAside {
+				list = append(list, fmt.Sprintf("%s %s was added at run time and is set aside: %s", l.Label, a.Range, a.Reason))
+			}
+		}
+	}
+	for _, label := range s.strays {
+		list = append(list, fmt.Sprintf("%s was changed at run time, which is set aside: there is no interface %s", label, overlay.InterfaceOf(label)))
+	}
+	if more := len(list) - maxWarnings; more > 0 {
+		list = append(list[:maxWarnings], fmt.Sprintf("and %d more are set aside", more))
+	}
+	return list
+}
+
+// all yields every interface of s, in the order of the configuration.
+func (s *state) all() iter.Seq[wanted] {
+	return func(yield func(wanted) bool) {
+		for n := range s.cfg.Interfaces {
+			i := &s.cfg.Interfaces[n]
+			if !yield(wanted{i, s.view(i)}) {
+				return
+			}
+		}
+	}
+}
+
+// labels maps what s answers for by label.
+func labels(view *overlay.View) map[string][]responder.Range {
+	m := make(map[string][]responder.Range, len(view.Aliases))
+	for _, a := range view.Aliases {
+		m[a.Label] = a.Ranges
+	}
+	return m
+}
+
+// compare tells how s differs from old, a line for each difference.
+func compare(old, s *state) []string {
+	lines := []string{}
+	before := map[string]wanted{}
+	for w := range old.all() {
+		before[w.Name] = w
+	}
+	for w := range s.all() {
+		o, known := before[w.Name]
+		delete(before, w.Name)
+		if !known {
+			lines = append(lines, "+ interface "+w.Name)
+			o = wanted{w.Interface, &overlay.View{}}
+		}
+		if o.view == w.view && o.Interface == w.Interface {
+			continue
+		}
+		for _, option := range configtext.Differences(configtext.Settings(o.Interface), configtext.Settings(w.Interface)) {
+			lines = append(lines, fmt.Sprintf("~ %s %s", w.Name, option))
+		}
+		lines = append(lines, compareAliases(o.view, w.view)...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		lines = append(lines, "- interface "+name)
+	}
+	return lines
+}
+
+func compareAliases(old, now *overlay.View) (lines []string) {
+	before, after := labels(old), labels(now)
+	for _, a := range old.Aliases {
+		if gone := difference(a.Ranges, after[a.Label]); len(gone) > 0 {
+			lines = append(lines, fmt.Sprintf("- %s %s", a.Label, overlay.List(gone)))
+		}
+	}
+	for _, a := range now.Aliases {
+		if added := difference(a.Ranges, before[a.Label]); len(added) > 0 {
+			lines = append(lines, fmt.Sprintf("+ %s %s", a.Label, overlay.List(added)))
+		}
+		n := slices.IndexFunc(old.Aliases, func(b responder.Alias) bool { return b.Label == a.Label })
+		if n >= 0 && (old.Aliases[n].Closed != a.Closed || old.Aliases[n].HasClosed != a.HasClosed || !slices.Equal(old.Aliases[n].From, a.From)) {
+			lines = append(lines, fmt.Sprintf("~ %s other options", a.Label))
+		}
+	}
+	return lines
+}
+
+func difference(a, b []responder.Range) []responder.Range {
+	if overlay.Same(a, b) || slices.Equal(a, b) {
+		return nil
+	}
+	return overlay.Difference(a, b)
+}
