@@ -14,6 +14,7 @@ type Machine struct {
 	Cores  int     `json:"cores"`
 	System string  `json:"system"`
 	Go     string  `json:"go"`
+	Load   string  `json:"load"` // the load average of the minute before; "" where the system does not tell
 }
 
 // ThisMachine asks the system, as far as it can be asked (Linux: /proc).
@@ -21,6 +22,9 @@ func ThisMachine() Machine {
 	m := Machine{Cores: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version()}
 	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		m.System += " " + strings.TrimSpace(string(release))
+	}
+	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
+		m.Load, _, _ = strings.Cut(string(load), " ")
 	}
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {

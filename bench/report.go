@@ -56,5 +56,8 @@ func (m Machine) String() string {
 	if m.MHz > 0 {
 		cpu += fmt.Sprintf(", %.0f MHz", m.MHz)
 	}
+	if m.Load != "" {
+		cpu += ", load " + m.Load + " before" // above 1 or so, others were measured too
+	}
 	return fmt.Sprintf("%s, %d cores, %s, %s", cpu, m.Cores, m.System, m.Go)
 }

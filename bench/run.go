@@ -57,6 +57,7 @@ type series struct {
 func Run(ctx context.Context, rounds int) (*Report, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	machine := ThisMachine()
 	all, err := allSeries(ctx)
 	if err != nil {
 		return nil, err
@@ -70,7 +71,7 @@ func Run(ctx context.Context, rounds int) (*Report, error) {
 			s.measure()
 		}
 	}
-	r := &Report{Machine: ThisMachine(), Rounds: rounds, Batch: BatchSize}
+	r := &Report{Machine: machine, Rounds: rounds, Batch: BatchSize}
 	for _, s := range all {
 		if err := s.load.Check(8); err != nil {
 			return nil, err

@@ -55,6 +55,7 @@ func (w *Worker) arp(l *link, frame []byte, l3 int) Verdict {
 		at.index = l.table.search(target)
 	}
 	if at.index >= indexEnd {
+		w.learn(l, sender, senderMAC, false)
 		return ARPNotAlias
 	}
 	c := w.received(at.index, len(frame))

@@ -70,15 +70,21 @@ func (n *neighbours) known(addr uint32) bool {
 	return v != 0 && v&^macMask == tag
 }
 
-// learn takes what ARP says of its sender. A request to us makes an entry; a
-// reply only confirms one, so that nobody fills the cache unasked (Linux's
+// free tells whether the slot of an address holds nothing.
+func (n *neighbours) free(addr uint32) bool {
+	i, _ := n.slot(addr)
+	return n.slots[i].Load() == 0
+}
+
+// learn takes what ARP says of its sender. A request to us makes an entry; anything
+// else only changes one, so that nobody fills the cache unasked (Linux's
 // arp_accept = 0).
-func (w *Worker) learn(l *link, addr uint32, mac uint64, request bool) {
+func (w *Worker) learn(l *link, addr uint32, mac uint64, toUs bool) {
 	n := l.neigh
 	if n == nil || addr == 0 || !l.mayReach(mac) || !l.onLink(addr) && addr != l.gateway {
 		return
 	}
-	if request || n.known(addr) {
+	if toUs || n.known(addr) {
 		n.set(addr, mac, w.now)
 	}
 }

@@ -25,7 +25,6 @@ type set struct {
 	untagged *link   // nil: untagged frames are for nobody
 	tagged   []*link // few: looked through one by one
 	links    []*link // all, in the order published
-	tables   []*table
 }
 
 // A link is one interface as the packet path wants it.

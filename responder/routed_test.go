@@ -208,7 +208,7 @@ func TestRoutedSilentHops(t *testing.T) {
 	// Each that is resolved makes room for another one.
 	expect(t, r, noon, isAt(hostMAC(5), hostOf(5)), responder.ARPReply, pongTo(hostMAC(5), hostOf(5)))
 	expect(t, r, noon, pingOf(hostOf(9999)), responder.Resolving, wants(framegen.Broadcast, hostOf(9999)))
-	expect(t, r, noon, pingOf(hostOf(9998)), responder.Unresolved)
+	expect(t, r, noon, pingOf(hostOf(9998)), responder.Unresolved, wants(framegen.Broadcast, hostOf(9998)))
 	sent := 0
 	for now := noon + second; now <= noon+3*second; now += second {
 		answers, _ := tick(r, now)

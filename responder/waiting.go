@@ -31,36 +31,42 @@ type waitingRoom struct {
 	used  int
 }
 
-// wait keeps an answer until hop is resolved, and asks for it.
+// wait keeps an answer until hop is resolved, and asks for it: also where there is
+// no room to wait, or nobody who comes later would be answered as long as the
+// others keep coming.
 func (w *Worker) wait(p *packet, frame []byte, hop uint32) Verdict {
 	r := &w.waiting
 	if r.used == waitingMax || len(frame) > waitingSize {
+		// Forged senders must not drive out what is known.
+		if p.l.neigh.free(hop) || p.l.neigh.known(hop) {
+			w.ask(p.l, p.frame[:p.l3], p.dst, hop)
+		}
 		return Unresolved
 	}
+	w.ask(p.l, p.frame[:p.l3], p.dst, hop)
 	i := 0
 	for r.slots[i].state != nil {
 		i++
 	}
 	a := &r.slots[i]
-	a.state, a.alias, a.hop, a.l3, a.tries = p.l.state, p.dst, hop, p.l3, 0
+	a.state, a.alias, a.hop, a.l3 = p.l.state, p.dst, hop, p.l3
+	a.next, a.tries = w.now+solicitTime, 1
 	a.len = copy(a.frame[:], frame)
 	r.used++
-	w.ask(p.l, a)
 	return Resolving
 }
 
-// ask sends a request for what a waits for, unless another answer's is under way.
-func (w *Worker) ask(l *link, a *waiting) {
-	a.next = w.now + solicitTime
-	a.tries++
-	known := l.neigh.known(a.hop)
+// ask sends a request for hop, unless one is under way: one a second for each, and
+// never more than frames came. head is an Ethernet header with l's tags.
+func (w *Worker) ask(l *link, head []byte, alias, hop uint32) {
+	known := l.neigh.known(hop)
 	if !known {
-		l.neigh.set(a.hop, incomplete, w.now)
+		l.neigh.set(hop, incomplete, w.now)
 	}
-	if !l.neigh.mayAsk(a.hop, w.now) && known {
+	if !l.neigh.mayAsk(hop, w.now) && known {
 		return
 	}
-	w.solicit(l, a.frame[:a.l3], a.alias, a.hop, broadcastMAC)
+	w.solicit(l, head, alias, hop, broadcastMAC)
 }
 
 // release sends what waits no longer, asks again for what waits too long and gives
@@ -109,7 +115,9 @@ func (w *Worker) retry(l *link, a *waiting) bool {
 	case a.tries == solicitMax:
 		return false
 	}
-	w.ask(l, a)
+	a.next = w.now + solicitTime
+	a.tries++
+	w.ask(l, a.frame[:a.l3], a.alias, a.hop)
 	return true
 }
 

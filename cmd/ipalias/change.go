@@ -281,4 +281,3 @@ func writeSaved(path string, saved *control.Saved) error {
 	}
 	return nil
 }
-

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/ipalias/ipalias/internal/framegen"
@@ -114,12 +113,9 @@ func TestRoutedByGateway(t *testing.T) {
 	asks(t, frames[:len(frames)-1], gateway)
 	repliesTo(t, frames, 1, peerMAC, offLink)
 	for _, size := range []string{"56", "20000"} {
-		out := must(t, b, "ping", "-c", "2", "-i", "0.01", "-W", "5", "-s", size, "-I", offLink.String(), v0alias.String())
-		if !strings.Contains(out, "2 received") {
-			t.Error(out)
-		}
+		must(t, b, "ping", "-c", "1", "-W", "5", "-s", size, "-I", offLink.String(), v0alias.String())
 	}
 	p.interrupt(t)
 	p.hasTotal(t, "resolving", 1)
-	p.hasTotal(t, "echo-answered", 4)
+	p.hasTotal(t, "echo-answered", 2)
 }

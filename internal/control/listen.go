@@ -24,7 +24,7 @@ type Listener struct {
 // in. A socket that nobody listens on any more is replaced.
 func Listen(path string) (*Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("make control socket: %w", err)
+		return nil, fmt.Errorf("make control socket %s: %w", path, err)
 	}
 	if err := vacant(path); err != nil {
 		return nil, fmt.Errorf("make control socket %s: %w", path, err)
@@ -35,7 +35,7 @@ func Listen(path string) (*Listener, error) {
 	os.Remove(temporary)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
 	if err != nil {
-		return nil, fmt.Errorf("make control socket: %w", err)
+		return nil, fmt.Errorf("make control socket %s: %w", path, err)
 	}
 	l.SetUnlinkOnClose(false)
 	made := &Listener{UnixListener: l, path: path}
@@ -49,7 +49,7 @@ func Listen(path string) (*Listener, error) {
 	if err != nil {
 		l.Close()
 		os.Remove(temporary)
-		return nil, fmt.Errorf("make control socket: %w", err)
+		return nil, fmt.Errorf("make control socket %s: %w", path, err)
 	}
 	return made, nil
 }

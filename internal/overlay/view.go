@@ -107,8 +107,12 @@ func (v *View) setAside() {
 		}
 	}
 	sound := slices.DeleteFunc(slices.Clone(all), func(a addition) bool { return a.reason != "" })
+	lowest, highest := sound[0].First, sound[len(sound)-1].Last
 	for n := range v.Labels {
 		for _, f := range v.Labels[n].File {
+			if highest.Less(f.First) || f.Last.Less(lowest) {
+				continue // nearly all of a million
+			}
 			i, _ := slices.BinarySearchFunc(sound, f.First, func(a addition, first netip.Addr) int { return a.Last.Compare(first) })
 			for ; i < len(sound) && sound[i].First.Compare(f.Last) <= 0; i++ {
 				sound[i].reason = fmt.Sprintf("%s of the configuration has %s", v.Labels[n].Label, f)
