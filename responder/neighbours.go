@@ -25,6 +25,7 @@ const (
 	tickShift   = 26              // a tick is 2^26 ns, a fifteenth of a second
 	tickSecond  = 14              // a little less than a second, so that who asks every second may
 	reachable   = 30 * tickSecond // after this a MAC is asked for again (base_reachable_time)
+	probed      = 10 * tickSecond // of that the time in which only its owner is asked
 	unreachable = 90 * tickSecond // after this it is not used any more
 )
 
@@ -121,6 +122,10 @@ func (w *Worker) deliver(p *packet, frame []byte, v Verdict) Verdict {
 	putMAC(frame[ethDst:], mac)
 	w.send(frame, p.cell)
 	if age > reachable && p.l.neigh.mayAsk(hop, w.now) {
+		// First whoever had the address; if nobody is there any more, everybody.
+		if age > reachable+probed {
+			mac = broadcastMAC
+		}
 		w.solicit(p.l, p.frame[:p.l3], p.dst, hop, mac)
 	}
 	return v
