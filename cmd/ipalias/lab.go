@@ -36,7 +36,8 @@ the peer's namespace. Either way it removes everything afterwards. Nothing of it
 touches the machine's own network. It needs root, and Linux.
 
 The COMMAND finds in its environment IPALIAS_LAB_HOST and IPALIAS_LAB_PEER, the
-names of the namespaces, and IPALIAS_LAB_CONFIG, the daemon's configuration.
+names of the namespaces, IPALIAS_LAB_CONFIG, the daemon's configuration, and
+IPALIAS_SOCKET, so that "ipalias show" asks that daemon.
 What the daemon says goes to standard error. Ipaliasd is looked for beside
 ipalias, then in PATH.
 

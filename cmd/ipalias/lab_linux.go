@@ -150,7 +150,8 @@ func (l *lab) namespaces() (err error) {
 func (l *lab) start(program string, out io.Writer) error {
 	l.answering = make(chan struct{})
 	watch := &watcher{out: out, found: l.answering}
-	l.daemon = l.host.Command(program, "-c", l.config)
+	// Apart from a daemon that the machine may run itself.
+	l.daemon = l.host.Command(program, "-c", l.config, "--ephemeral", "--socket", l.socket())
 	l.daemon.Stdout, l.daemon.Stderr = watch, watch
 	// A group of its own: ^C at the terminal is for this program, which then ends the daemon.
 	l.daemon.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -162,6 +163,9 @@ func (l *lab) start(program string, out io.Writer) error {
 	go func(daemon *exec.Cmd) { l.exited <- daemon.Wait() }(l.daemon)
 	return nil
 }
+
+// socket is where the lab's daemon is asked and changed.
+func (l *lab) socket() string { return filepath.Join(l.dir, "control.sock") }
 
 // A watcher passes on what the daemon says, and notes when it answers.
 type watcher struct {
@@ -198,11 +202,12 @@ To try it, in another terminal as root:
   %[3]s arping -c 3 -I eth0 172.16.3.100
   %[3]s ping -c 1 -W 1 172.16.3.50    # no alias: silence
   ip netns exec %[1]s tcpdump -n -i eth0
+  ipalias --socket %[5]s show
 
 The daemon's configuration is %[4]s.
 ^C ends it and removes everything.
 
-`, l.host.Name(), l.peer.Name(), enter, l.config)
+`, l.host.Name(), l.peer.Name(), enter, l.config, l.socket())
 }
 
 // run runs command in the peer's namespace and hands signals on to it.
@@ -212,7 +217,7 @@ func (l *lab) run(e env, command []string, signals <-chan os.Signal) error {
 	}
 	cmd := l.peer.Command(command[0], command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = e.stdin, e.stdout, e.stderr
-	cmd.Env = append(os.Environ(), "IPALIAS_LAB_HOST="+l.host.Name(), "IPALIAS_LAB_PEER="+l.peer.Name(), "IPALIAS_LAB_CONFIG="+l.config)
+	cmd.Env = append(os.Environ(), "IPALIAS_LAB_HOST="+l.host.Name(), "IPALIAS_LAB_PEER="+l.peer.Name(), "IPALIAS_LAB_CONFIG="+l.config, "IPALIAS_SOCKET="+l.socket())
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("run %s: %w", command[0], err)
 	}

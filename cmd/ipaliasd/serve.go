@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"sync"
 	"syscall"
 
+	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"github.com/ipalias/ipalias/internal/config"
 	"github.com/ipalias/ipalias/internal/control"
 	"github.com/ipalias/ipalias/internal/daemon"
+	"github.com/ipalias/ipalias/internal/metrics"
 )
 
 // defaultState is where run-time changes are kept. systemd names another
@@ -30,6 +33,7 @@ type options struct {
 	state     string
 	ephemeral bool
 	group     string
+	metrics   string
 }
 
 func (o *options) flags(cmd *cobra.Command) {
@@ -38,6 +42,7 @@ func (o *options) flags(cmd *cobra.Command) {
 	flags.StringVar(&o.state, "state", "", "keep what is changed at run time in `DIR` (default "+defaultState+", or "+stateEnv+")")
 	flags.BoolVar(&o.ephemeral, "ephemeral", false, "keep nothing of what is changed at run time")
 	flags.StringVar(&o.group, "group", "", "let members of `GROUP` change aliases, beside root and the daemon's own user")
+	flags.StringVar(&o.metrics, "metrics", "", "give Prometheus its metrics on `ADDRESS`, host:port or unix:PATH (default nowhere)")
 }
 
 // choose gives the first of a flag, an environment variable and a default; named
@@ -74,6 +79,14 @@ func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.
 		return err
 	}
 
+	var scraped net.Listener
+	if o.metrics != "" {
+		if scraped, err = metrics.Listen(o.metrics); err != nil {
+			return err
+		}
+		defer scraped.Close()
+	}
+
 	var others sync.WaitGroup
 	defer others.Wait()
 	if listener != nil {
@@ -85,7 +98,15 @@ func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.
 			}
 		})
 	}
-	others.Go(func() { reload(ctx, d, hangup) })
+	if scraped != nil {
+		others.Go(func() {
+			if err := metrics.Serve(ctx, scraped, d, log); err != nil {
+				log.Error(err.Error())
+			}
+		})
+	}
+	others.Go(func() { announceStates(ctx, d, log, hangup) })
+	others.Go(func() { watchdog(ctx, log, d.Moving) })
 	return d.Run(ctx)
 }
 
@@ -101,14 +122,24 @@ func listen(o options, log *slog.Logger) (*control.Listener, error) {
 	return l, err
 }
 
-// reload reads the configuration again for each SIGHUP. What is wrong with it the
-// daemon logs.
-func reload(ctx context.Context, d *daemon.Daemon, hangup <-chan os.Signal) {
+// announceStates tells systemd what state the daemon is in, and reads the
+// configuration again for each SIGHUP. What is wrong with it the daemon logs.
+func announceStates(ctx context.Context, d *daemon.Daemon, log *slog.Logger, hangup <-chan os.Signal) {
+	select {
+	case <-d.Ready():
+		notify(log, systemd.SdNotifyReady)
+	case <-ctx.Done():
+		return
+	}
+	self := control.Peer{UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), PID: int32(os.Getpid())}
 	for {
 		select {
 		case <-hangup:
-			d.Reload(ctx, control.Peer{UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), PID: int32(os.Getpid())})
+			notify(log, reloading())
+			d.Reload(ctx, self)
+			notify(log, systemd.SdNotifyReady) // also after a failure: the old one goes on
 		case <-ctx.Done():
+			notify(log, systemd.SdNotifyStopping)
 			return
 		}
 	}

@@ -143,6 +143,9 @@ func (d *Daemon) Close() error {
 	return d.store.Close()
 }
 
+// Ready is closed when Run has begun to answer.
+func (d *Daemon) Ready() <-chan struct{} { return d.ready }
+
 // Run answers until ctx ends; then it returns nil. What happens to a card is
 // logged and waited for.
 func (d *Daemon) Run(ctx context.Context) error {

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ipalias/ipalias/capture"
@@ -13,14 +14,22 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
+// heartbeat is how often a worker shows that it moves, frames or not.
+const heartbeat = time.Second
+
 // handler lets a worker of the responder answer what a port receives.
 type handler struct {
 	worker *responder.Worker
+	beat   *atomic.Int64 // when it was called last, in ns since the epoch
 }
 
 // Handle implements capture.Handler.
 func (h handler) Handle(b *capture.Batch) {
 	b.Out, b.Wake = h.worker.Handle(b.Time, b.Frames, b.Flags, b.Out)
+	h.beat.Store(b.Time)
+	if next := b.Time + int64(heartbeat); b.Wake == 0 || b.Wake > next {
+		b.Wake = next
+	}
 }
 
 // A session is the time from opening a card to its going down or away, or to
@@ -35,6 +44,7 @@ type session struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error // valid when done is closed
+	beat   atomic.Int64
 
 	announcing     sync.WaitGroup
 	announceCtx    context.Context // of all that is being announced
@@ -81,7 +91,7 @@ func (s *session) start(ctx context.Context, worker *responder.Worker) {
 		defer close(s.done)
 		// Nothing that is announced or answered is true once the card has failed.
 		defer s.cancel()
-		s.err = s.port.Run(s.ctx, handler{worker})
+		s.err = s.port.Run(s.ctx, handler{worker, &s.beat})
 	}()
 }
 

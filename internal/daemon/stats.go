@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/ipalias/ipalias/capture"
@@ -17,6 +18,7 @@ type glance struct {
 	stats     capture.Stats
 	published []responder.Interface
 	conflicts uint64
+	beat      int64 // when the worker moved last, in ns since the epoch; 0: it had no frame yet
 }
 
 // glance looks at the card from another goroutine.
@@ -26,6 +28,7 @@ func (c *card) glance() (g glance) {
 		g = glance{state: c.state, stats: c.stats, published: c.table.published, conflicts: uint64(len(c.conflicts.seen))}
 		g.up = c.session != nil && c.session.started()
 		if c.session != nil {
+			g.beat = c.session.beat.Load()
 			now := c.session.port.Stats()
 			g.stats.Received += now.Received
 			g.stats.Sent += now.Sent
@@ -105,6 +108,22 @@ func (d *Daemon) Health(context.Context) *control.Health {
 	}
 	h.OK = len(h.Why) == 0
 	return h
+}
+
+// stuck is how long a worker may show no sign of moving.
+const stuck = 10 * heartbeat
+
+// Moving tells which card's worker has not moved lately although it should. It
+// does not return where a supervisor is stuck: that, too, is a sign.
+func (d *Daemon) Moving() error {
+	<-d.ready
+	for _, c := range d.now.Load().cards {
+		g := c.glance()
+		if quiet := time.Since(time.Unix(0, g.beat)); g.up && g.beat != 0 && quiet > stuck {
+			return fmt.Errorf("card %s: its worker has not moved for %v", c.name, quiet.Round(time.Second))
+		}
+	}
+	return nil
 }
 
 var _ control.Backend = (*Daemon)(nil)

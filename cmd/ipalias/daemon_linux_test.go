@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ipalias/ipalias/internal/config"
+	"github.com/ipalias/ipalias/internal/control"
+	"github.com/ipalias/ipalias/responder"
+)
+
+// canned is a control.Backend with answers of its own.
+type canned struct{ source string }
+
+var seen = responder.Counters{RxPackets: 3, RxBytes: 180, TxPackets: 2, TxBytes: 120}
+
+func (canned) Show(_ context.Context, label string) (*control.Show, error) {
+	if label == "eth0:9" {
+		return nil, control.Refuse(http.StatusNotFound, "there is no alias eth0:9")
+	}
+	return &control.Show{Interfaces: []control.InterfaceShow{{Name: "eth0", State: "the card is up", MAC: "00:8e:b8:83:19:20", Addresses: 2, Labels: []control.LabelShow{
+		{Label: "eth0:0", From: control.FromFile, Addresses: 1, Counters: seen, Entries: []control.EntryShow{{Range: "172.16.3.10", From: control.FromFile}}},
+		{Label: "eth0:2", From: control.Mixed, Addresses: 1, More: 5, Entries: []control.EntryShow{
+			{Range: "172.16.3.11", From: control.Added}, {Range: "172.16.3.12", From: control.SetAside, Reason: "eth0:5 has it"}}},
+	}}}}, nil
+}
+
+func (canned) Address(_ context.Context, a string) (*control.AddressShow, error) {
+	m := control.AddressMatch{Interface: "eth0", Reason: "no alias"}
+	if a == "172.16.3.10" {
+		m = control.AddressMatch{Interface: "eth0", Answered: true, Label: "eth0:0", Rule: a, From: control.FromFile, Counters: seen}
+	}
+	return &control.AddressShow{Address: a, Interfaces: []control.AddressMatch{m}}, nil
+}
+
+func (canned) Stats(context.Context) (*control.Stats, error) {
+	return &control.Stats{Version: "v1", Seconds: 3600,
+		Cards:      []control.CardStats{{Name: "eth0", State: "the card is up", Conflicts: 1, Verdicts: map[string]uint64{"too-short": 1}}},
+		Interfaces: []control.InterfaceStats{{Name: "eth0", Addresses: 2, Labels: 1, Counters: seen, Verdicts: map[string]uint64{"arp-answered": 7}}},
+		Reload:     control.ReloadStats{Error: "no such file"}}, nil
+}
+
+func (canned) Health(context.Context) *control.Health { return &control.Health{OK: true} }
+
+func (canned) Edit(_ context.Context, _ control.Peer, e control.Edit) (*control.Result, error) {
+	switch e.Label {
+	case "eth0:same":
+		return &control.Result{Durable: true}, nil
+	case "eth0":
+		return nil, control.Refuse(http.StatusBadRequest, "bad label")
+	}
+	return &control.Result{Changed: true, Changes: []string{e.Do + " " + e.Label + " " + strings.Join(e.Addresses, ",")}, Warnings: []string{"look out"}}, nil
+}
+
+func (canned) Reload(context.Context, control.Peer) (*control.Result, error) {
+	return nil, config.Errors{{Place: config.Place{File: "a.toml", Line: 3, Column: 1}, Msg: "wrong"}}
+}
+
+func (canned) Replace(_ context.Context, _ control.Peer, s control.Source) (*control.Result, error) {
+	return &control.Result{Changed: true, Changes: strings.Split(strings.TrimSpace(s.Text), "\n"), Durable: true}, nil
+}
+
+func (canned) Diff(_ context.Context, s *control.Source) (*control.Diff, error) {
+	if s == nil {
+		return &control.Diff{Same: true}, nil
+	}
+	return &control.Diff{Changes: []string{"+ eth0:2 172.16.3.11"}}, nil
+}
+
+func (c canned) Save(context.Context) (*control.Saved, error) {
+	return &control.Saved{Source: c.source, Text: "# Written by ipalias save: x\nmtu = 1500\n"}, nil
+}
+
+func TestDaemonCommands(t *testing.T) {
+	dir, err := os.MkdirTemp("", "ipalias") // t.TempDir may be longer than a socket's name can be
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	in := func(name string) string { return filepath.Join(dir, name) }
+	for name, text := range map[string]string{
+		"own.toml":    "[interface.eth0]\n",
+		"theirs.toml": "something\n",
+		"more.txt":    "10.0.0.1\n10.0.0.8/30 # four\n",
+		"b.toml":      "[interface.eth0.aliases]\n\"eth0:b\" = \"@more.txt\"\n",
+		"bad.toml":    "[interface.eth0]\nmtu = 1\n",
+	} {
+		if err := os.WriteFile(in(name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := control.Listen(in("s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() {
+		ended <- (&control.Server{Backend: canned{in("own.toml")}, Log: slog.New(slog.DiscardHandler)}).Serve(ctx, l)
+	}()
+	defer func() { stop(); <-ended }()
+
+	for _, tc := range []struct {
+		command        string
+		status         int
+		stdout, stderr string // what they hold; "" for nothing at all
+	}{
+		{"show", done, "eth0:2  modified          1           0           0  172.16.3.11 (added), 172.16.3.12 (aside) (eth0:5 has it) and 5 more", ""},
+		{"show eth0:0", done, "eth0:0  file              1           3           2  172.16.3.10", ""},
+		{"show eth0:9", failed, "", "ipalias: there is no alias eth0:9"},
+		{"show eth0:0 eth0:1", misuse, "", `unexpected argument "eth0:1"`},
+		{"show 172.16.3.10", done, "172.16.3.10 is answered for on eth0 as eth0:0, by 172.16.3.10 (file); RX 3 packets (180 bytes), TX 2 packets (120 bytes)", ""},
+		{"show 172.16.3.11", done, "172.16.3.11 is not answered for on eth0: no alias", ""},
+		{"show --json", done, `"from": "aside",`, ""},
+		{"stats", done, "arp-answered  7", ""},
+		{"stats", done, "the configuration could not be read again: no such file", ""},
+		{"stats --json", done, `"arp-answered": 7`, ""},
+		{"add eth0:2 172.16.3.11 @" + in("more.txt"), done, "add eth0:2 172.16.3.11,10.0.0.1,10.0.0.8/30", "warning: look out"},
+		{"add eth0:2 172.16.3.11", done, "add", "the daemon keeps nothing"},
+		{"add eth0:same 172.16.3.11", done, "nothing changed", ""},
+		{"add eth0:2 172.16.3.11 --json", done, `"changed": true`, ""},
+		{"add eth0:2", misuse, "", "need a label and an address"},
+		{"add eth0:2 172.16.3.300", misuse, "", "172.16.3.300: bad address"},
+		{"add eth0 172.16.3.3", misuse, "", "bad label"},
+		{"del eth0:2", done, "delete eth0:2", "warning"},
+		{"del", misuse, "", "need a label"},
+		{"reload", misuse, "", "a.toml:3:1: wrong"},
+		{"replace -c " + in("b.toml"), done, `"eth0:b" = ["10.0.0.1", "10.0.0.8/30"]`, ""},
+		{"replace -c " + in("bad.toml"), misuse, "", "bad.toml:2:7"},
+		{"replace", misuse, "", "-c FILE"},
+		{"diff", done, "nothing would change", ""},
+		{"diff -c " + in("b.toml"), done, "+ eth0:2 172.16.3.11", ""},
+		{"diff --json", done, `"same": true`, ""},
+		{"save -", done, "mtu = 1500", ""},
+		{"save " + in("new.toml"), done, "", ""},
+		{"save " + in("new.toml"), done, "", ""},
+		{"save " + in("own.toml"), failed, "", "the daemon's own configuration"},
+		{"save " + in("theirs.toml"), failed, "", "was not written by ipalias save"},
+		{"save", misuse, "", "need one file"},
+		{"show --socket " + in("none"), failed, "", "no daemon listens on"},
+	} {
+		var stdout, stderr bytes.Buffer
+		t.Setenv(control.SocketEnv, in("s"))
+		status := run(strings.Fields(tc.command), env{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr})
+		if status != tc.status {
+			t.Errorf("%s: exit status %d, want %d", tc.command, status, tc.status)
+		}
+		for _, out := range []struct{ name, got, want string }{{"stdout", stdout.String(), tc.stdout}, {"stderr", stderr.String(), tc.stderr}} {
+			if !strings.Contains(out.got, out.want) || out.want == "" && out.got != "" {
+				t.Errorf("%s: %s is %q, want %q", tc.command, out.name, out.got, out.want)
+			}
+		}
+	}
+	if text, err := os.ReadFile(in("own.toml")); err != nil || string(text) != "[interface.eth0]\n" {
+		t.Errorf("the daemon's configuration is %q now (%v)", text, err)
+	}
+}

@@ -1,0 +1,101 @@
+package metrics
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ipalias/ipalias/capture"
+	"github.com/ipalias/ipalias/internal/control"
+	"github.com/ipalias/ipalias/responder"
+)
+
+// fixed is a Source that always tells the same.
+type fixed struct {
+	stats  control.Stats
+	health control.Health
+}
+
+func (f *fixed) Stats(context.Context) (*control.Stats, error) { return &f.stats, nil }
+func (f *fixed) Health(context.Context) *control.Health        { return &f.health }
+
+func get(t *testing.T, s Source, path string) (int, string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	Handler(s).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	body, err := io.ReadAll(w.Result().Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.Code, string(body)
+}
+
+var busy = &fixed{
+	stats: control.Stats{
+		Version: "v1", Started: "2026-01-02T03:04:05Z",
+		Cards: []control.CardStats{{Name: "eth0", Up: true, Conflicts: 2, Stats: capture.Stats{Received: 10, Sent: 9, Dropped: 8, SendErr: 7},
+			Verdicts: map[string]uint64{responder.ARPAnswered.String(): 3}}},
+		Interfaces: []control.InterfaceStats{{Name: "eth0.100", Card: "eth0", Addresses: 65536, Labels: 2,
+			Counters: responder.Counters{RxPackets: 1, RxBytes: 2, TxPackets: 3, TxBytes: 4},
+			Verdicts: map[string]uint64{responder.ARPAnswered.String(): 5}}},
+		Store:  control.StoreStats{Durable: true, Added: 6, Removed: 1},
+		Reload: control.ReloadStats{Done: 4, Failed: 1, Error: "no such file"},
+	},
+}
+
+func TestMetrics(t *testing.T) {
+	_, text := get(t, busy, "/metrics")
+	lines := strings.Split(text, "\n")
+	for _, want := range []string{
+		`ipalias_frames_total{card="eth0",interface="",verdict="` + responder.ARPAnswered.String() + `"} 3`,
+		`ipalias_frames_total{card="eth0",interface="eth0.100",verdict="` + responder.ARPAnswered.String() + `"} 5`,
+		`ipalias_frames_total{card="eth0",interface="eth0.100",verdict="` + responder.ARPProbeAnswered.String() + `"} 0`,
+		`ipalias_card_received_frames_total{card="eth0"} 10`,
+		`ipalias_card_sent_frames_total{card="eth0"} 9`,
+		`ipalias_card_dropped_frames_total{card="eth0"} 8`,
+		`ipalias_card_send_errors_total{card="eth0"} 7`,
+		`ipalias_card_up{card="eth0"} 1`,
+		`ipalias_conflicts{card="eth0"} 2`,
+		`ipalias_addresses{interface="eth0.100"} 65536`,
+		`ipalias_labels{interface="eth0.100"} 2`,
+		`ipalias_received_packets_total{interface="eth0.100"} 1`,
+		`ipalias_received_bytes_total{interface="eth0.100"} 2`,
+		`ipalias_sent_packets_total{interface="eth0.100"} 3`,
+		`ipalias_sent_bytes_total{interface="eth0.100"} 4`,
+		`ipalias_changes{kind="added"} 6`,
+		`ipalias_changes{kind="removed"} 1`,
+		`ipalias_store_ok 1`,
+		`ipalias_reloads_total{result="done"} 4`,
+		`ipalias_reloads_total{result="failed"} 1`,
+		`ipalias_reload_ok 0`,
+		`ipalias_start_time_seconds 1.767323045e+09`,
+	} {
+		if !slices.Contains(lines, want) {
+			t.Errorf("no line %s", want)
+		}
+	}
+	if !strings.Contains(text, `version="v1"} 1`) {
+		t.Error("no build info")
+	}
+	// Every metric is there, so that a dashboard can be checked against one scrape.
+	for _, d := range descriptions {
+		name := regexp.MustCompile(`fqName: "([a-z_]+)"`).FindStringSubmatch(d.String())[1]
+		if !strings.Contains(text, "\n"+name+"{") && !strings.Contains(text, "\n"+name+" ") {
+			t.Errorf("no %s", name)
+		}
+	}
+}
+
+func TestHealthz(t *testing.T) {
+	if code, text := get(t, &fixed{health: control.Health{OK: true, Why: []string{}}}, "/healthz"); code != http.StatusOK || text != "{\"ok\":true,\"why\":[]}\n" {
+		t.Errorf("%d %s", code, text)
+	}
+	if code, text := get(t, &fixed{health: control.Health{Why: []string{"eth0: the card is down"}}}, "/healthz"); code != http.StatusServiceUnavailable || !strings.Contains(text, "the card is down") {
+		t.Errorf("%d %s", code, text)
+	}
+}
