@@ -150,6 +150,9 @@ func (s *subject) match(x *explanation, v responder.Verdict) {
 		return
 	}
 	m := s.responder.Explain(x.Interface, a)
+	if v == responder.OtherHost && !m.Answered {
+		return // nobody wonders why it is not answered
+	}
 	x.Address, x.Alias, x.Rule, x.Reason = a.String(), m.Label, m.Rule, m.Reason
 }
 

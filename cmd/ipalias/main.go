@@ -54,6 +54,9 @@ func run(args []string, e env) int {
 	case errors.As(err, &wrong):
 		fmt.Fprintln(e.stderr, wrong) // a line each, which begins with its place
 		return misuse
+	case errors.Is(err, errNoCommand):
+		fmt.Fprintf(e.stderr, "ipalias: %v\n\n%s", err, root.UsageString())
+		return misuse
 	case !started || errors.As(err, new(usageError)):
 		fmt.Fprintf(e.stderr, "ipalias: %v\nTry '%s --help'.\n", err, cmd.CommandPath())
 		return misuse
@@ -61,6 +64,9 @@ func run(args []string, e env) int {
 	fmt.Fprintf(e.stderr, "ipalias: %v\n", err)
 	return failed
 }
+
+// errNoCommand is for somebody who does not know the commands.
+var errNoCommand = errors.New("need a command")
 
 // A usageError is about the command line.
 type usageError struct{ error }
@@ -87,7 +93,7 @@ wrong.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return badCommandLine("need a command")
+			return errNoCommand
 		},
 	}
 	root.AddCommand(

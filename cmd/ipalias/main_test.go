@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 //
 //	record FILE [GROUP[/NAME]]   write the frames of the kernel recording's cases, a second apart
 //	cut FILE N                   cut a file to N bytes
+//	mkpcap FILE                  write an ARP request untagged, in VLAN 100 and in VLAN 7
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
@@ -34,6 +35,7 @@ func TestScripts(t *testing.T) {
 				}
 				ts.Check(record(ts.MkAbs(args[0]), what))
 			},
+			"mkpcap": taggedRequests,
 			"cut": func(ts *testscript.TestScript, _ bool, args []string) {
 				var n int64
 				for _, d := range args[1] {

@@ -132,6 +132,7 @@ func (s *subject) put(in *source, out capture.FrameWriter) error {
 	if err == nil {
 		port := capture.NewFile(reader, out)
 		err = port.Run(ctx, s)
+		s.answers = port.Stats().Sent
 		if err == nil && ctx.Err() != nil {
 			err = fmt.Errorf("interrupted after %s", count(uint64(s.frames), "frame", "frames"))
 		}

@@ -49,7 +49,7 @@ type usedLabel struct {
 // fill takes what was counted. failure is what ended the replay early, nil for
 // nothing.
 func (r *replayReport) fill(s *subject, failure error) {
-	r.Frames = s.frames
+	r.Frames, r.Answers = s.frames, s.answers
 	r.Verdicts, r.Aliases = []verdictReport{}, []aliasReport{}
 	if failure != nil {
 		r.Damage = failure.Error()
@@ -74,7 +74,6 @@ func (r *replayReport) fillAliases(table *responder.Responder, iface string) {
 	used := map[string]*usedLabel{}
 	table.Used(iface, func(a netip.Addr, label string, c responder.Counters) bool {
 		r.Aliases = append(r.Aliases, aliasReport{iface, label, a, c})
-		r.Answers += c.TxPackets
 		if used[label] == nil {
 			used[label] = &usedLabel{first: a}
 		}

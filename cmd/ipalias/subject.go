@@ -18,7 +18,8 @@ type subject struct {
 	interfaces []*config.Interface
 	responder  *responder.Responder
 	worker     *responder.Worker
-	frames     int // handled so far
+	frames     int    // handled so far
+	answers    uint64 // sent; set at the end
 }
 
 // newSubject makes a subject of the card or interface called name, or of the
