@@ -10,7 +10,7 @@ func icmpCases() []verdictCase {
 	odd := framegen.IPv4{Protocol: framegen.ICMP, Payload: framegen.ICMPMessage(8, 255, 0, count(3))}
 	zeros := framegen.ICMPMessage(0, 0, 0, make([]byte, 8))
 	unfinished := patch(ask(echo), 36, 0, 0)
-	timestamp := framegen.ICMPMessage(13, 0, 0x12340001, []byte{
+	clock := framegen.ICMPMessage(13, 0, 0x12340001, []byte{
 		0, 0, 4, 0, // originate
 		0, 0, 0, 0, // receive
 		0, 0, 0, 0, // transmit
@@ -41,13 +41,27 @@ func icmpCases() []verdictCase {
 			counted: alias,
 		},
 		{
+			verdict: responder.EchoAnswered, note: "with a route and timestamps to record",
+			frame: ask(framegen.IPv4{
+				Protocol: framegen.ICMP,
+				Options:  option(timestamp, 12, 5, 0, empty, empty, recordRoute, 11, 4, empty, empty),
+				Payload:  ping(1, count(8)),
+			}),
+			want: [][]byte{answer(framegen.IPv4{
+				Protocol: framegen.ICMP,
+				Options:  option(recordRoute, 11, 12, ourAlias, ourAlias, timestamp, 12, 13, 0, stamp, stamp),
+				Payload:  pong(1, count(8)),
+			})},
+			counted: alias,
+		},
+		{
 			verdict: responder.EchoLimited,
 			with:    func(i *responder.Interface) { i.Limits = responder.Limits{EchoRate: 1, EchoBurst: 1} },
 			before:  [][]byte{ask(echo)}, frame: ask(echo), counted: alias,
 		},
 		{
 			verdict: responder.TimestampAnswered,
-			frame:   ask(framegen.IPv4{Protocol: framegen.ICMP, Payload: timestamp}),
+			frame:   ask(framegen.IPv4{Protocol: framegen.ICMP, Payload: clock}),
 			want: [][]byte{answer(framegen.IPv4{Protocol: framegen.ICMP, Payload: framegen.ICMPMessage(14, 0, 0x12340001, []byte{
 				0, 0, 4, 0,
 				noonMs >> 24, noonMs >> 16 & 255, noonMs >> 8 & 255, noonMs & 255,
