@@ -19,7 +19,15 @@ import (
 // Without the capability the error says what to do.
 func TestOpenCardUnprivileged(t *testing.T) {
 	a, _ := netlab.Pair(t)
-	err := a.Do(func() error { return openWithoutCapabilities(netlab.CardA) })
+	err := a.Do(func() error {
+		return netlab.WithoutCapabilities(func() error {
+			card, err := OpenCard(CardConfig{Interface: netlab.CardA})
+			if err == nil {
+				card.Close()
+			}
+			return err
+		})
+	})
 	exe, exeErr := os.Executable()
 	if exeErr != nil {
 		t.Fatal(exeErr)
@@ -28,26 +36,6 @@ func TestOpenCardUnprivileged(t *testing.T) {
 		!strings.Contains(err.Error(), "setcap cap_net_raw+ep "+exe) {
 		t.Errorf("%v; want ErrPrivilege, the capability and the setcap line", err)
 	}
-}
-
-// openWithoutCapabilities lowers the thread's effective capabilities for the
-// attempt; they stay permitted, so the thread can raise them again.
-func openWithoutCapabilities(name string) error {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var had [2]unix.CapUserData
-	if err := unix.Capget(&header, &had[0]); err != nil {
-		return err
-	}
-	none := had
-	none[0].Effective, none[1].Effective = 0, 0
-	if err := unix.Capset(&header, &none[0]); err != nil {
-		return err
-	}
-	card, err := OpenCard(CardConfig{Interface: name})
-	if err == nil {
-		card.Close()
-	}
-	return errors.Join(err, unix.Capset(&header, &had[0]))
 }
 
 func promiscuity(t *testing.T, n *netlab.Namespace) int {
@@ -168,7 +156,7 @@ func TestOpenCardErrors(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if tc.name == "tun9" && tunnel != nil {
-				t.Skip(tunnel)
+				netlab.Miss(t, "needs a tunnel: %v", tunnel)
 			}
 			err := a.Do(func() error {
 				card, err := OpenCard(CardConfig{Interface: tc.name})

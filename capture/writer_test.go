@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"errors"
+	"github.com/ipalias/ipalias/internal/netlab"
 	"math"
 	"os"
 	"os/exec"
@@ -189,7 +190,7 @@ func TestWriteErrorIsReported(t *testing.T) {
 func TestOthersReadIt(t *testing.T) {
 	tshark, err := exec.LookPath("tshark")
 	if err != nil {
-		t.Skip("tshark is not installed")
+		netlab.Miss(t, "needs a program: %v", err)
 	}
 	for name, comment := range map[string]string{"a.pcap": "", "a.pcapng": "arp-answered: eth0:0"} {
 		path := filepath.Join(t.TempDir(), name)

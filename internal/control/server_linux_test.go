@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/ipalias/ipalias/internal/netlab"
 	"io"
 	"log/slog"
 	"net"
@@ -177,14 +178,7 @@ func TestThousandConnections(t *testing.T) {
 
 // Who may do what. The other user can connect since the test lets everybody.
 func TestPermission(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root, to be somebody else")
-	}
-	for _, tool := range []string{"setpriv", "curl"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip(err)
-		}
-	}
+	netlab.Need(t, "setpriv", "curl")
 	const nobody, games = "65534", "60"
 	as := func(uid, gid string, args ...string) string {
 		out, err := exec.Command("setpriv", append([]string{"--reuid=" + uid, "--regid=" + gid, "--clear-groups", "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}"}, args...)...).CombinedOutput()

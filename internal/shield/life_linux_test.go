@@ -276,22 +276,14 @@ func TestManyVLANs(t *testing.T) {
 func TestUnprivileged(t *testing.T) {
 	l := newLab(t)
 	l.in(t, l.host, func() error {
-		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-		var had [2]unix.CapUserData
-		if err := unix.Capget(&header, &had[0]); err != nil {
-			return err
-		}
-		none := had
-		none[0].Effective, none[1].Effective = 0, 0
-		if err := unix.Capset(&header, &none[0]); err != nil {
-			return err
-		}
-		_, err := Raise(netlab.CardA)
-		if !errors.Is(err, ErrPrivilege) || !strings.Contains(err.Error(), "CAP_NET_ADMIN") ||
-			!strings.Contains(err.Error(), "setcap cap_net_raw,cap_net_admin+ep "+os.Args[0]) {
-			t.Errorf("%v; want ErrPrivilege, the capability and the setcap line", err)
-		}
-		return unix.Capset(&header, &had[0])
+		return netlab.WithoutCapabilities(func() error {
+			_, err := Raise(netlab.CardA)
+			if !errors.Is(err, ErrPrivilege) || !strings.Contains(err.Error(), "CAP_NET_ADMIN") ||
+				!strings.Contains(err.Error(), "setcap cap_net_raw,cap_net_admin+ep "+os.Args[0]) {
+				t.Errorf("%v; want ErrPrivilege, the capability and the setcap line", err)
+			}
+			return nil
+		})
 	})
 }
 
