@@ -91,6 +91,7 @@ func compileTable(i *Interface) (*table, []Warning, error) {
 				l.runs = append(l.runs, run4{v4(r.First), v4(r.Last)})
 			}
 		}
+		slices.SortFunc(l.runs, func(a, b run4) int { return cmp.Compare(a.first, b.first) })
 		t.special = t.special || l.closed != i.Closed || l.from != nil
 		t.labels = append(t.labels, l)
 	}

@@ -1,6 +1,7 @@
 package responder
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 )
@@ -120,7 +121,7 @@ func (r *Responder) Labels(iface string) []LabelInfo {
 	for _, e := range l.table.entries {
 		info := &infos[e.label]
 		info.Addresses += uint64(e.last-e.first) + 1
-		if !l.table.labels[e.label].inRun(e.first) {
+		if _, in := l.table.labels[e.label].run(e.first); !in {
 			for a := uint64(e.first); a <= uint64(e.last); a++ { // joined single addresses
 				info.Ranges = append(info.Ranges, Range{v4addr(uint32(a)), v4addr(uint32(a))})
 			}
@@ -139,14 +140,13 @@ func (r *Responder) Labels(iface string) []LabelInfo {
 	return infos
 }
 
-// inRun tells whether a belongs to a configured range of more than one address.
-func (l *label) inRun(a uint32) bool {
-	for _, r := range l.runs {
-		if r.first <= a && a <= r.last {
-			return true
-		}
+// run finds the configured range of more than one address that a belongs to.
+func (l *label) run(a uint32) (run4, bool) {
+	i, _ := slices.BinarySearchFunc(l.runs, a, func(r run4, a uint32) int { return cmp.Compare(r.last, a) })
+	if i < len(l.runs) && l.runs[i].first <= a {
+		return l.runs[i], true
 	}
-	return false
+	return run4{}, false
 }
 
 // Explain says what becomes of frames for an address, and why.
@@ -157,10 +157,8 @@ func (r *Responder) Explain(iface string, a netip.Addr) (m Match) {
 	}
 	t, addr := l.table, v4(a)
 	for _, lb := range t.labels {
-		for _, r := range lb.runs {
-			if r.first <= addr && addr <= r.last {
-				m.Label, m.Rule = lb.name, Range{v4addr(r.first), v4addr(r.last)}.String()
-			}
+		if r, ok := lb.run(addr); ok {
+			m.Label, m.Rule = lb.name, Range{v4addr(r.first), v4addr(r.last)}.String()
 		}
 	}
 	if e := t.entryOf(addr); e != nil {

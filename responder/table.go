@@ -50,7 +50,7 @@ type label struct {
 	name   string
 	closed Closed
 	from   []prefix4 // nil: the interface's
-	runs   []run4    // the ranges of more than one address, as configured
+	runs   []run4    // the configured ranges of more than one address, sorted
 }
 
 type run4 struct{ first, last uint32 }
@@ -108,7 +108,7 @@ func (t *table) search(a uint32) uint32 {
 			return s.index
 		}
 	}
-	if len(t.runs) != 0 && a != 0 {
+	if len(t.runs) != 0 {
 		return t.searchRuns(a)
 	}
 	return unknown
