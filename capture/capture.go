@@ -70,4 +70,14 @@ type Stats struct {
 	Sent     uint64 `json:"sent"`     // frames that went out
 	Dropped  uint64 `json:"dropped"`  // frames lost before the Handler saw them: the ring was full
 	SendErr  uint64 `json:"send_errors"`
+	Withheld uint64 `json:"withheld"` // frames that a Gate kept from going out
+}
+
+// Add adds what another Port counted, or the same one before.
+func (s *Stats) Add(o Stats) {
+	s.Received += o.Received
+	s.Sent += o.Sent
+	s.Dropped += o.Dropped
+	s.SendErr += o.SendErr
+	s.Withheld += o.Withheld
 }

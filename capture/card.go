@@ -44,4 +44,7 @@ type CardConfig struct {
 	// Filter is run by the kernel on each frame, see FilterFor; nil lets all
 	// through.
 	Filter []bpf.Instruction
+
+	// Gate decides what leaves the card; nil: all that it is given.
+	Gate *Gate
 }

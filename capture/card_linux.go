@@ -27,12 +27,14 @@ type Card struct {
 	wake  int // an eventfd that ends a wait
 	ring  *ring
 	out   *sender
+	gate  *Gate // before out, whoever sends
 
 	batch Batch
 	spin  time.Duration // how long the next wait spins, see wait
 
 	received atomic.Uint64
 	lost     atomic.Uint64 // by us, see ring.lost
+	withheld atomic.Uint64
 
 	mu      sync.Mutex // over what follows, and the descriptors outside of Run
 	closed  bool
@@ -83,11 +85,20 @@ func (c *Card) Run(ctx context.Context, h Handler) error {
 		frames := len(b.Frames)
 		b.Time, b.Wake = time.Now().UnixNano(), 0
 		h.Handle(b)
-		c.out.batch(b.Out)
+		c.out.batch(c.admit(b.Out))
 		// Only now: what was sent lay in the slots.
 		c.giveBack(frames)
 	}
 	return nil
+}
+
+// admit gives those of an answered batch's frames that may leave.
+func (c *Card) admit(frames [][]byte) [][]byte {
+	kept := c.gate.filter(frames)
+	if n := len(frames) - len(kept); n > 0 {
+		c.withheld.Add(uint64(n))
+	}
+	return kept
 }
 
 // giveBack ends a batch of which frames were handed over.
@@ -102,12 +113,16 @@ func (c *Card) giveBack(frames int) {
 	}
 }
 
-// Send implements Port.
+// Send implements Port. A frame that the gate withholds is no error.
 func (c *Card) Send(frame []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return fmt.Errorf("send on card %s: %w", c.name, unix.EBADF)
+	}
+	if !c.gate.Passes(frame) {
+		c.withheld.Add(1)
+		return nil
 	}
 	if err := c.out.one(frame); err != nil {
 		return fmt.Errorf("send on card %s: %w", c.name, err)
@@ -142,6 +157,7 @@ func (c *Card) Stats() Stats {
 		Sent:     c.out.sent.Load(),
 		Dropped:  c.dropped + c.lost.Load(),
 		SendErr:  c.out.failed.Load(),
+		Withheld: c.withheld.Load(),
 	}
 }
 

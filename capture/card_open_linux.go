@@ -24,7 +24,10 @@ func openCard(cfg CardConfig) (*Card, error) {
 	if err != nil {
 		return nil, noCard(err)
 	}
-	c := &Card{name: cfg.Interface, index: ifi.Index, fd: -1, wake: -1, out: &sender{fd: -1}}
+	c := &Card{name: cfg.Interface, index: ifi.Index, fd: -1, wake: -1, out: &sender{fd: -1}, gate: cfg.Gate}
+	if c.gate == nil {
+		c.gate = new(Gate)
+	}
 	if err := c.open(ifi, cfg); err != nil {
 		if c.ring != nil {
 			c.ring.close()

@@ -68,7 +68,11 @@ func showLabels(ctx context.Context, e env, r remote, label string) error {
 		if i.MAC != "" {
 			mac = " (" + i.MAC + ")"
 		}
-		fmt.Fprintf(&text, "%s%s answers for %s; %s\n", i.Name, mac, count(i.Addresses, "address", "addresses"), i.State)
+		answers := "answers for"
+		if i.Mode == control.Observe {
+			answers = "observes and sends nothing, would answer for"
+		}
+		fmt.Fprintf(&text, "%s%s %s %s; %s\n", i.Name, mac, answers, count(i.Addresses, "address", "addresses"), i.State)
 		labels := grid{titles: []string{"label", "from", ">addresses", ">rx packets", ">tx packets", "entries"}}
 		for _, l := range i.Labels {
 			most := maxRanges
@@ -121,7 +125,11 @@ func showAddress(ctx context.Context, e env, r remote, address string) error {
 			fmt.Fprintf(&text, "%s is not answered for on %s: %s\n", show.Address, m.Interface, m.Reason)
 			continue
 		}
-		fmt.Fprintf(&text, "%s is answered for on %s as %s, by %s (%s); %s\n", show.Address, m.Interface, m.Label, m.Rule, m.From, traffic(m.Counters))
+		is := "is"
+		if m.Mode == control.Observe {
+			is = "would be"
+		}
+		fmt.Fprintf(&text, "%s %s answered for on %s as %s, by %s (%s); %s\n", show.Address, is, m.Interface, m.Label, m.Rule, m.From, traffic(m.Counters)+observing(m.Mode))
 	}
 	_, err = e.stdout.Write(text.Bytes())
 	return err
@@ -129,6 +137,14 @@ func showAddress(ctx context.Context, e env, r remote, address string) error {
 
 func traffic(c responder.Counters) string {
 	return fmt.Sprintf("RX %s (%d bytes), TX %s (%d bytes)", count(c.RxPackets, "packet", "packets"), c.RxBytes, count(c.TxPackets, "packet", "packets"), c.TxBytes)
+}
+
+// observing says what the counters of an interface mean that sends nothing.
+func observing(mode string) string {
+	if mode == control.Observe {
+		return "; it observes: what is counted as TX was not sent"
+	}
+	return ""
 }
 
 func statsCommand(e env) *cobra.Command {
@@ -162,13 +178,16 @@ func statsText(s *control.Stats) []byte {
 	fmt.Fprintf(&text, "ipaliasd %s, for %s\n", s.Version, (time.Duration(s.Seconds) * time.Second).String())
 	for _, c := range s.Cards {
 		fmt.Fprintf(&text, "\ncard %s: %s; %d frames received, %d sent, %d dropped, %d not sent\n", c.Name, c.State, c.Received, c.Sent, c.Dropped, c.SendErr)
+		if c.Withheld > 0 {
+			fmt.Fprintf(&text, "  %s withheld: observing\n", count(c.Withheld, "answer", "answers"))
+		}
 		if c.Conflicts > 0 {
 			fmt.Fprintf(&text, "  another host claims %s\n", count(c.Conflicts, "alias", "aliases"))
 		}
 		verdicts(&text, c.Verdicts)
 	}
 	for _, i := range s.Interfaces {
-		fmt.Fprintf(&text, "\n%s: %s in %s; %s\n", i.Name, count(i.Addresses, "address", "addresses"), count(uint64(i.Labels), "label", "labels"), traffic(i.Counters))
+		fmt.Fprintf(&text, "\n%s: %s in %s; %s\n", i.Name, count(i.Addresses, "address", "addresses"), count(uint64(i.Labels), "label", "labels"), traffic(i.Counters)+observing(i.Mode))
 		verdicts(&text, i.Verdicts)
 	}
 	fmt.Fprintf(&text, "\nchanged at run time: %s added, %s\n", count(uint64(s.Store.Added), "entry", "entries"), count(uint64(s.Store.Removed), "removal", "removals"))

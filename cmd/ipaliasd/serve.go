@@ -34,6 +34,7 @@ type options struct {
 	ephemeral bool
 	group     string
 	metrics   string
+	observe   bool
 }
 
 func (o *options) flags(cmd *cobra.Command) {
@@ -42,6 +43,7 @@ func (o *options) flags(cmd *cobra.Command) {
 	flags.StringVar(&o.state, "state", "", "keep what is changed at run time in `DIR` (default "+defaultState+", or "+stateEnv+")")
 	flags.BoolVar(&o.ephemeral, "ephemeral", false, "keep nothing of what is changed at run time")
 	flags.StringVar(&o.group, "group", "", "let members of `GROUP` change aliases, beside root and the daemon's own user")
+	flags.BoolVar(&o.observe, "observe", false, "count as if answering, but send nothing on any card, whatever the configuration's mode")
 	flags.StringVar(&o.metrics, "metrics", "", "give Prometheus its metrics on `ADDRESS`, host:port or unix:PATH (default nowhere)")
 }
 
@@ -69,7 +71,7 @@ func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 
-	d, err := daemon.New(cfg, daemon.Deps{Log: log, Out: e.stdout, Load: load, State: state, Optional: !named})
+	d, err := daemon.New(cfg, daemon.Deps{Log: log, Out: e.stdout, Load: load, State: state, Optional: !named, Observe: o.observe})
 	if err != nil {
 		return err
 	}

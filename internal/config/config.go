@@ -45,6 +45,7 @@ type Interface struct {
 	Reply    responder.Reply
 	Limits   responder.Limits
 	Wait     bool // for a card that does not exist at start
+	Observe  bool // watch and count, but send nothing
 	Aliases  []responder.Alias
 
 	at        mark     // the name in its header

@@ -75,7 +75,7 @@ func reference() []Interface {
 		},
 		{
 			Name: "eth0.100", Card: "eth0", Tags: []uint16{100},
-			Networks: prefixes(), Gateways: addrs(), Reply: responder.Routed, Limits: responder.DefaultLimits,
+			Networks: prefixes(), Gateways: addrs(), Reply: responder.Routed, Observe: true, Limits: responder.DefaultLimits,
 			Aliases: []responder.Alias{{Label: "eth0.100:0", Ranges: single("10.100.0.1")}},
 		},
 		{Name: "br-lan.x.100.200", Card: "br-lan.x", Tags: []uint16{100, 200}, Closed: responder.Drop, Limits: withBurst},
@@ -92,8 +92,8 @@ func TestReference(t *testing.T) {
 		Path:       "testdata/reference.toml",
 		Interfaces: reference(),
 		Warnings: []Warning{
-			{Place{"testdata/reference.toml", 36, 12}, `[interface."br-lan.x.100.200"] has no aliases: nothing is answered for until one is added`},
-			{Place{"testdata/reference.toml", 40, 12}, "[interface.v0] has no aliases: nothing is answered for until one is added"},
+			{Place{"testdata/reference.toml", 37, 12}, `[interface."br-lan.x.100.200"] has no aliases: nothing is answered for until one is added`},
+			{Place{"testdata/reference.toml", 41, 12}, "[interface.v0] has no aliases: nothing is answered for until one is added"},
 		},
 	}
 	if diff := cmp.Diff(want, c, compare); diff != "" {
@@ -122,7 +122,7 @@ func TestLineEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const mistake, says = "\n[interface.v1]\nmtu = 1\n", "x.toml:43:7: out of range: found 1, expected a whole number from 68 to 65535"
+	const mistake, says = "\n[interface.v1]\nmtu = 1\n", "x.toml:44:7: out of range: found 1, expected a whole number from 68 to 65535"
 	for name, text := range map[string]string{
 		"lf":         string(text),
 		"crlf":       strings.ReplaceAll(string(text), "\n", "\r\n"),

@@ -33,6 +33,9 @@ func init() {
 		{"reply", func(d *decoder, v *value, i *Interface) {
 			i.Reply = choice(d, v, []string{"reflect", "routed"}, []responder.Reply{responder.Reflect, responder.Routed})
 		}},
+		{"mode", func(d *decoder, v *value, i *Interface) {
+			i.Observe = choice(d, v, []string{"answer", "observe"}, []bool{false, true})
+		}},
 		{"wait", func(d *decoder, v *value, i *Interface) { i.Wait = d.boolean(v) }},
 		{"limit", (*decoder).limits},
 		{"aliases", (*decoder).aliases},

@@ -31,6 +31,7 @@ func Settings(i *config.Interface) (list []Setting) {
 	set(i.From != nil, "from", array(i.From))
 	set(i.Closed != responder.Refuse, "closed", closed(i.Closed))
 	set(i.Reply == responder.Routed, "reply", quote("routed"))
+	set(i.Observe, "mode", quote("observe"))
 	set(i.Wait, "wait", "true")
 	l, d := i.Limits, responder.DefaultLimits
 	set(l.ErrorRate != d.ErrorRate, "limit.error_rate", fmt.Sprint(l.ErrorRate))

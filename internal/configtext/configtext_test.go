@@ -37,6 +37,7 @@ network = []
 gateway = []
 closed = "drop"
 reply = "routed"
+mode = "observe"
 wait = true
 limit = { error_rate = 0, peer_burst = 9, echo_rate = 100, echo_burst = 7 }
 [interface.eth1]

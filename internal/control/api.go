@@ -93,6 +93,12 @@ const (
 	Mixed    = "modified" // of a label: not all the same
 )
 
+// What an interface does about frames.
+const (
+	Answer  = "answer"
+	Observe = "observe" // it counts as if it answered, and sends nothing
+)
+
 // A Show is what the daemon answers for.
 type Show struct {
 	Source     string          `json:"source"`   // the configuration's file; "" for the command line
@@ -108,6 +114,7 @@ type InterfaceShow struct {
 	Card      string             `json:"card"`
 	VLANs     []uint16           `json:"vlans,omitempty"`
 	State     string             `json:"state"` // of the card
+	Mode      string             `json:"mode"`  // Answer or Observe
 	MAC       string             `json:"mac,omitempty"`
 	MTU       int                `json:"mtu,omitempty"`
 	Addresses uint64             `json:"addresses"` // answered for
@@ -141,6 +148,7 @@ type AddressShow struct {
 // An AddressMatch is what one interface says of an address.
 type AddressMatch struct {
 	Interface string             `json:"interface"`
+	Mode      string             `json:"mode"` // Answer or Observe
 	Answered  bool               `json:"answered"`
 	Label     string             `json:"label,omitempty"`
 	Rule      string             `json:"rule,omitempty"` // the entry that holds it
@@ -174,6 +182,7 @@ type CardStats struct {
 type InterfaceStats struct {
 	Name      string             `json:"name"`
 	Card      string             `json:"card"`
+	Mode      string             `json:"mode"`      // Answer or Observe
 	Addresses uint64             `json:"addresses"` // answered for
 	Labels    int                `json:"labels"`
 	Counters  responder.Counters `json:"counters"`

@@ -50,7 +50,7 @@ type card struct {
 
 func newCard(name string, deps Deps) *card {
 	log := deps.Log.With("card", name)
-	return &card{
+	c := &card{
 		name:      name,
 		log:       log,
 		out:       deps.Out,
@@ -58,9 +58,11 @@ func newCard(name string, deps Deps) *card {
 		requests:  make(chan func()),
 		cancel:    func() {},
 		ended:     make(chan struct{}),
-		table:     table{log: log, responder: responder.New(workers)},
+		table:     table{log: log, responder: responder.New(workers), observe: deps.Observe},
 		conflicts: conflictLog{log: log},
 	}
+	c.table.gate.Shut() // until it is known who may be answered
+	return c
 }
 
 // stateUp is worth a word only where it was not so before.
@@ -154,12 +156,12 @@ func (c *card) do(fn func() error) error {
 // change has the card answer for configured from now on, and announces what is
 // new. It is for do.
 func (c *card) change(configured []wanted) ([]responder.Warning, error) {
-	fresh, oldMACs := c.table.fresh(configured), c.table.macs()
+	fresh, oldMACs, speaks := c.table.fresh(configured), c.table.macs(), c.table.speaks(configured)
 	warnings, err := c.table.change(configured, c.facts)
 	if err != nil || c.session == nil || !c.session.started() {
 		return warnings, err
 	}
-	if slices.Equal(oldMACs, c.table.macs()) {
+	if slices.Equal(oldMACs, c.table.macs()) && !speaks {
 		if len(fresh) > 0 && c.facts.Carrier {
 			c.session.announceAlso(c.table.announcements(fresh))
 		}
@@ -302,14 +304,14 @@ func (c *card) serve(ctx context.Context, newMACs bool) (fresh bool) {
 	if !c.announced {
 		c.announced = true
 		for i := range c.table.published {
-			fmt.Fprintf(c.out, "ipaliasd: %s\n", describe(c.table.responder, &c.table.published[i]))
+			fmt.Fprintf(c.out, "ipaliasd: %s\n", describe(c.table.responder, &c.table.published[i], c.table.observes(c.table.configured[i])))
 		}
 	}
 	return true
 }
 
 func (c *card) open() error {
-	cfg := capture.CardConfig{Interface: c.name, Filter: capture.FilterFor(c.table.macs())}
+	cfg := capture.CardConfig{Interface: c.name, Filter: capture.FilterFor(c.table.macs()), Gate: &c.table.gate}
 	s, err := openSession(c.log, cfg, c.facts.Index)
 	if err != nil {
 		return err
@@ -325,10 +327,7 @@ func (c *card) endSession() {
 	}
 	stats, err := c.session.stop()
 	c.session = nil
-	c.stats.Received += stats.Received
-	c.stats.Sent += stats.Sent
-	c.stats.Dropped += stats.Dropped
-	c.stats.SendErr += stats.SendErr
+	c.stats.Add(stats)
 	if err != nil && !errors.Is(err, capture.ErrCardDown) && !errors.Is(err, capture.ErrCardGone) {
 		c.log.Error("listening on the card failed", "error", err)
 	}

@@ -28,6 +28,8 @@ type Deps struct {
 
 	Load func() (*config.Config, error) // reads the configuration again
 
+	Observe bool // nothing is ever sent, whatever a configuration says
+
 	// State is the directory that keeps run-time changes; "" keeps none. If it is
 	// Optional, one that can't be made is a warning.
 	State    string

@@ -16,16 +16,20 @@ const maxListed = 8
 
 // describe says what an interface answers for, in one line:
 // "172.16.3.10 (eth0:0), 172.16.3.100 (eth0:1)" or "65536 addresses in 3 labels".
-func describe(r *responder.Responder, i *responder.Interface) string {
+func describe(r *responder.Responder, i *responder.Interface, observed bool) string {
 	where := net.HardwareAddr(i.MAC[:]).String()
 	for _, tag := range i.Tags {
 		where += fmt.Sprintf(", VLAN %d", tag)
 	}
 	size := r.Size(i.Name)
-	if size == 0 {
-		return fmt.Sprintf("%s (%s): answering for no address yet", i.Name, where)
+	verb := "answering"
+	if observed {
+		verb = "observing, not answering"
 	}
-	line := fmt.Sprintf("%s (%s): answering for %s", i.Name, where, count(size, "address", "addresses"))
+	if size == 0 {
+		return fmt.Sprintf("%s (%s): %s for no address yet", i.Name, where, verb)
+	}
+	line := fmt.Sprintf("%s (%s): %s for %s", i.Name, where, verb, count(size, "address", "addresses"))
 	if listed := list(r, i); uint64(len(listed)) == size {
 		return line + ": " + strings.Join(listed, ", ")
 	}
@@ -56,8 +60,11 @@ func count(n uint64, one, many string) string {
 // printTotals tells what a card did from start to end: its frames, and the
 // verdicts on them that occurred, an interface at a time.
 func printTotals(w io.Writer, card string, stats capture.Stats, r *responder.Responder, interfaces []responder.Interface) {
-	fmt.Fprintf(w, "%s: %d frames received, %d sent, %d dropped, %d not sent\n",
-		card, stats.Received, stats.Sent, stats.Dropped, stats.SendErr)
+	fmt.Fprintf(w, "%s: %d frames received, %d sent, %d dropped, %d not sent", card, stats.Received, stats.Sent, stats.Dropped, stats.SendErr)
+	if stats.Withheld > 0 {
+		fmt.Fprintf(w, ", %d withheld: observing", stats.Withheld)
+	}
+	fmt.Fprintln(w)
 	for _, i := range interfaces {
 		c := r.Total(i.Name)
 		fmt.Fprintf(w, "%s: %d packets (%d bytes) for aliases, %d answers (%d bytes)\n",

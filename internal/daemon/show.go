@@ -42,7 +42,7 @@ func (d *Daemon) Show(_ context.Context, label string) (*control.Show, error) {
 			continue
 		}
 		c := s.cardOf(w.Card)
-		i := control.InterfaceShow{Name: w.Name, Card: w.Card, VLANs: w.Tags, Labels: []control.LabelShow{}}
+		i := control.InterfaceShow{Name: w.Name, Card: w.Card, VLANs: w.Tags, Mode: mode(c.table.observes(w)), Labels: []control.LabelShow{}}
 		i.State = c.glance().state
 		if p := c.resolved(w.Name); p != nil {
 			i.MAC, i.MTU = net.HardwareAddr(p.MAC[:]).String(), p.MTU
@@ -122,9 +122,10 @@ func (d *Daemon) Address(_ context.Context, address string) (*control.AddressSho
 	s := d.now.Load()
 	show := &control.AddressShow{Address: a.String(), Interfaces: []control.AddressMatch{}}
 	for w := range s.all() {
-		r := s.cardOf(w.Card).table.responder
+		c := s.cardOf(w.Card)
+		r := c.table.responder
 		m := r.Explain(w.Name, a)
-		match := control.AddressMatch{Interface: w.Name, Answered: m.Answered, Label: m.Label, Rule: m.Rule, Reason: m.Reason}
+		match := control.AddressMatch{Interface: w.Name, Mode: mode(c.table.observes(w)), Answered: m.Answered, Label: m.Label, Rule: m.Rule, Reason: m.Reason}
 		r.Used(w.Name, func(used netip.Addr, _ string, c responder.Counters) bool {
 			if used == a {
 				match.Counters = c

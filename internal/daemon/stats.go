@@ -29,11 +29,7 @@ func (c *card) glance() (g glance) {
 		g.up = c.session != nil && c.session.started()
 		if c.session != nil {
 			g.beat = c.session.beat.Load()
-			now := c.session.port.Stats()
-			g.stats.Received += now.Received
-			g.stats.Sent += now.Sent
-			g.stats.Dropped += now.Dropped
-			g.stats.SendErr += now.SendErr
+			g.stats.Add(c.session.port.Stats())
 		}
 		return nil
 	})
@@ -66,8 +62,9 @@ func (d *Daemon) Stats(context.Context) (*control.Stats, error) {
 			Verdicts: occurred(c.table.responder.VerdictCounts(noInterface)), Conflicts: g.conflicts})
 	}
 	for w := range s.all() {
-		r := s.cardOf(w.Card).table.responder
-		stats.Interfaces = append(stats.Interfaces, control.InterfaceStats{Name: w.Name, Card: w.Card, Addresses: r.Size(w.Name),
+		c := s.cardOf(w.Card)
+		r := c.table.responder
+		stats.Interfaces = append(stats.Interfaces, control.InterfaceStats{Name: w.Name, Card: w.Card, Mode: mode(c.table.observes(w)), Addresses: r.Size(w.Name),
 			Labels: len(w.view.Aliases), Counters: r.Total(w.Name), Verdicts: occurred(r.VerdictCounts(w.Name))})
 	}
 	d.statsMu.Lock()

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/ipalias/ipalias/capture"
 	"github.com/ipalias/ipalias/internal/announce"
 	"github.com/ipalias/ipalias/internal/config"
 	"github.com/ipalias/ipalias/internal/link"
@@ -33,6 +34,9 @@ type table struct {
 	kernel     *link.Kernel
 	configured []wanted // replaced, never changed
 	responder  *responder.Responder
+	gate       capture.Gate    // all that the card sends passes it
+	observe    bool            // on all interfaces, whatever they say
+	silent     map[string]bool // the interfaces that only watch, as logged last
 
 	hosts     []config.Host         // what configured was resolved against last
 	published []responder.Interface // as resolved last; replaced, never changed
@@ -90,10 +94,16 @@ func (t *table) publish(configured []wanted, hosts []config.Host) ([]responder.W
 	if err != nil {
 		return nil, err
 	}
+	// The gate is shut before what only watches comes into force, and opened after
+	// what only watched is out of force.
+	t.withhold(t.configured, configured)
 	found, err := t.responder.Publish(resolved)
 	if err != nil {
+		t.withhold(t.configured)
 		return nil, fmt.Errorf("publish aliases: %w", err)
 	}
+	t.withhold(configured)
+	t.sayModes(configured)
 	t.configured, t.hosts, t.published, t.said = configured, hosts, resolved, said
 	// What Publish warns of in the configuration check has said already, with the place.
 	var added []responder.Warning
@@ -191,10 +201,13 @@ func singles(i *responder.Interface) iter.Seq[single] {
 // targets yields what is to be announced: the single addresses of the table as
 // it was published last, as far as they are still answered for when their turn comes.
 func (t *table) targets() iter.Seq[announce.Target] {
-	published := t.published // the iteration runs on another goroutine
+	published, configured := t.published, t.configured // the iteration runs on another goroutine
 	return func(yield func(announce.Target) bool) {
 		for n := range published {
 			i := &published[n]
+			if t.observes(configured[n]) {
+				continue
+			}
 			for s := range singles(i) {
 				if !s.addr.Is4() || !t.responder.Explain(i.Name, s.addr).Answered {
 					continue
@@ -240,11 +253,11 @@ func (t *table) fresh(configured []wanted) []single {
 // announcements yields the targets for some of the single addresses, as far as
 // they are answered for when their turn comes.
 func (t *table) announcements(of []single) iter.Seq[announce.Target] {
-	published := t.published // the iteration runs on another goroutine
+	published, configured := t.published, t.configured // the iteration runs on another goroutine
 	return func(yield func(announce.Target) bool) {
 		for _, s := range of {
 			n := slices.IndexFunc(published, func(i responder.Interface) bool { return i.Name == overlay.InterfaceOf(s.label) })
-			if n < 0 || !s.addr.Is4() || !t.responder.Explain(published[n].Name, s.addr).Answered {
+			if n < 0 || t.observes(configured[n]) || !s.addr.Is4() || !t.responder.Explain(published[n].Name, s.addr).Answered {
 				continue
 			}
 			if !yield(announce.Target{Addr: s.addr, MAC: published[n].MAC, Tags: published[n].Tags}) {

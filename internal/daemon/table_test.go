@@ -20,7 +20,7 @@ func TestTargets(t *testing.T) {
 	i := eth0(t, []string{"172.16.3.10", "10.0.0.0/16"}, []string{"172.16.3.1"}, []string{"172.16.3.100"}, []string{"10.9.0.1-10.9.0.1"})
 	i.Tags = []uint16{100}
 	r := published(t, i)
-	tab := table{responder: r, published: []responder.Interface{i}}
+	tab := table{responder: r, published: []responder.Interface{i}, configured: []wanted{{Interface: &config.Interface{Name: i.Name}}}}
 
 	target := func(a string) announce.Target {
 		return announce.Target{Addr: netip.MustParseAddr(a), MAC: ourMAC, Tags: []uint16{100}}

@@ -95,10 +95,12 @@ var (
 	sent      = describe("card_sent_frames_total", "Frames that were sent, answers and announcements.", "card")
 	dropped   = describe("card_dropped_frames_total", "Frames lost because the card's ring was full.", "card")
 	unsent    = describe("card_send_errors_total", "Frames that could not be sent.", "card")
+	withheld  = describe("card_withheld_frames_total", "Frames that were not sent because their interface only observes.", "card")
 	up        = describe("card_up", "1 while the card is listened on.", "card")
 	conflicts = describe("conflicts", "Aliases that other hosts have claimed.", "card")
 
 	addresses = describe("addresses", "Addresses that are answered for.", "interface")
+	observing = describe("observing", "1 if the interface counts frames and sends nothing (mode observe).", "interface")
 	labels    = describe("labels", "Labels that are answered for.", "interface")
 	rxPackets = describe("received_packets_total", "Packets for aliases.", "interface")
 	rxBytes   = describe("received_bytes_total", "Bytes of the packets for aliases.", "interface")
@@ -111,7 +113,7 @@ var (
 	reloadOK     = describe("reload_ok", "0 if the last attempt to read the configuration again failed.")
 	started      = describe("start_time_seconds", "When the daemon was started, in seconds since 1970.")
 	buildInfo    = describe("build_info", "1, with what the daemon was built from.", "version", "goversion")
-	descriptions = []*prometheus.Desc{frames, received, sent, dropped, unsent, up, conflicts, addresses, labels, rxPackets, rxBytes, txPackets, txBytes,
+	descriptions = []*prometheus.Desc{frames, received, sent, dropped, unsent, withheld, up, conflicts, addresses, observing, labels, rxPackets, rxBytes, txPackets, txBytes,
 		changes, storeOK, reloads, reloadOK, started, buildInfo}
 )
 
@@ -147,12 +149,14 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		counter(sent, c.Sent, c.Name)
 		counter(dropped, c.Dropped, c.Name)
 		counter(unsent, c.SendErr, c.Name)
+		counter(withheld, c.Withheld, c.Name)
 		gauge(up, truth(c.Up), c.Name)
 		gauge(conflicts, float64(c.Conflicts), c.Name)
 	}
 	for _, i := range s.Interfaces {
 		verdicts(i.Card, i.Name, i.Verdicts)
 		gauge(addresses, float64(i.Addresses), i.Name)
+		gauge(observing, truth(i.Mode == control.Observe), i.Name)
 		gauge(labels, float64(i.Labels), i.Name)
 		counter(rxPackets, i.Counters.RxPackets, i.Name)
 		counter(rxBytes, i.Counters.RxBytes, i.Name)

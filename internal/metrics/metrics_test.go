@@ -38,9 +38,9 @@ func get(t *testing.T, s Source, path string) (int, string) {
 var busy = &fixed{
 	stats: control.Stats{
 		Version: "v1", Started: "2026-01-02T03:04:05Z",
-		Cards: []control.CardStats{{Name: "eth0", Up: true, Conflicts: 2, Stats: capture.Stats{Received: 10, Sent: 9, Dropped: 8, SendErr: 7},
+		Cards: []control.CardStats{{Name: "eth0", Up: true, Conflicts: 2, Stats: capture.Stats{Received: 10, Sent: 9, Dropped: 8, SendErr: 7, Withheld: 6},
 			Verdicts: map[string]uint64{responder.ARPAnswered.String(): 3}}},
-		Interfaces: []control.InterfaceStats{{Name: "eth0.100", Card: "eth0", Addresses: 65536, Labels: 2,
+		Interfaces: []control.InterfaceStats{{Name: "eth0.100", Card: "eth0", Mode: control.Observe, Addresses: 65536, Labels: 2,
 			Counters: responder.Counters{RxPackets: 1, RxBytes: 2, TxPackets: 3, TxBytes: 4},
 			Verdicts: map[string]uint64{responder.ARPAnswered.String(): 5}}},
 		Store:  control.StoreStats{Durable: true, Added: 6, Removed: 1},
@@ -59,6 +59,8 @@ func TestMetrics(t *testing.T) {
 		`ipalias_card_sent_frames_total{card="eth0"} 9`,
 		`ipalias_card_dropped_frames_total{card="eth0"} 8`,
 		`ipalias_card_send_errors_total{card="eth0"} 7`,
+		`ipalias_card_withheld_frames_total{card="eth0"} 6`,
+		`ipalias_observing{interface="eth0.100"} 1`,
 		`ipalias_card_up{card="eth0"} 1`,
 		`ipalias_conflicts{card="eth0"} 2`,
 		`ipalias_addresses{interface="eth0.100"} 65536`,
