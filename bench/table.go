@@ -60,14 +60,14 @@ func scatter(i uint32) uint32 {
 }
 
 // ranges lists the table as a configuration would.
-func (t *Table) ranges() []responder.Range {
+func (t *Table) ranges() responder.Ranges {
 	if t.base != 0 {
-		return []responder.Range{{First: netAddr(t.base), Last: netAddr(t.base + uint32(t.Size-1))}}
+		return responder.RangesOf(responder.Range{First: netAddr(t.base), Last: netAddr(t.base + uint32(t.Size-1))})
 	}
-	list := make([]responder.Range, t.Size)
-	for i := range list {
+	list := responder.Ranges{}.Grow(int(t.Size))
+	for i := range t.Size {
 		a := netAddr(t.Addr(uint32(i)))
-		list[i] = responder.Range{First: a, Last: a}
+		list = list.Append(responder.Range{First: a, Last: a})
 	}
 	return list
 }

@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// An EntryRef names a place in an Interface: Aliases[Alias].Ranges[Range].
+// An EntryRef names a place in an Interface: Aliases[Alias].Ranges.At(Range).
 type EntryRef struct {
 	Alias int
 	Range int
@@ -86,9 +86,9 @@ func compileTable(i *Interface) (*table, []Warning, error) {
 		if l.from, err = prefixes4(a.From); err != nil {
 			return nil, nil, fmt.Errorf("label %s: from: %w", a.Label, err)
 		}
-		for _, r := range a.Ranges {
-			if !r.Single() {
-				l.runs = append(l.runs, run4{v4(r.First), v4(r.Last)})
+		for _, r := range a.Ranges.v4 {
+			if r.first != r.last {
+				l.runs = append(l.runs, r)
 			}
 		}
 		slices.SortFunc(l.runs, func(a, b run4) int { return cmp.Compare(a.first, b.first) })
@@ -102,19 +102,18 @@ func compileTable(i *Interface) (*table, []Warning, error) {
 func collect(i *Interface) ([]piece, error) {
 	n := 0
 	for _, a := range i.Aliases {
-		n += len(a.Ranges)
+		n += a.Ranges.Len()
 	}
 	pieces := make([]piece, 0, n)
 	for ai, a := range i.Aliases {
-		for ri, r := range a.Ranges {
-			if !r.First.Is4() || !r.Last.Is4() {
-				return nil, fmt.Errorf("label %s: %s is no IPv4 address", a.Label, r)
+		if len(a.Ranges.other) > 0 {
+			return nil, fmt.Errorf("label %s: %s is no IPv4 address", a.Label, a.Ranges.other[0])
+		}
+		for ri, r := range a.Ranges.v4 {
+			if r.first > r.last {
+				return nil, fmt.Errorf("label %s: the range %s-%s ends before it begins", a.Label, v4addr(r.first), v4addr(r.last))
 			}
-			p := piece{v4(r.First), v4(r.Last), int32(ai), int32(ri)}
-			if p.first > p.last {
-				return nil, fmt.Errorf("label %s: the range %s-%s ends before it begins", a.Label, r.First, r.Last)
-			}
-			pieces = append(pieces, p)
+			pieces = append(pieces, piece{r.first, r.last, int32(ai), int32(ri)})
 		}
 	}
 	slices.SortFunc(pieces, func(a, b piece) int {
@@ -181,7 +180,7 @@ func (t *table) fill(i *Interface, pieces []piece) (warnings []Warning) {
 			if p.first == p.last {
 				t.barred = append(t.barred, entry{first: p.first, last: p.last, label: uint32(p.alias)})
 				a := i.Aliases[p.alias]
-				warnings = append(warnings, Warning{i.Name, EntryRef{int(p.alias), int(p.rng)}, a.Label, a.Ranges[p.rng], reason(t.holes, p.first)})
+				warnings = append(warnings, Warning{i.Name, EntryRef{int(p.alias), int(p.rng)}, a.Label, a.Ranges.At(int(p.rng)), reason(t.holes, p.first)})
 			}
 			if uint64(union[k].first) > first {
 				push(first, uint64(union[k].first)-1, p)

@@ -10,9 +10,9 @@ import (
 
 // lab is the interface of the recordings: see internal/kernelref.
 func lab() responder.Interface {
-	single := func(s string) []responder.Range {
+	single := func(s string) responder.Ranges {
 		a := netip.MustParseAddr(s)
-		return []responder.Range{{First: a, Last: a}}
+		return responder.RangesOf(responder.Range{First: a, Last: a})
 	}
 	return responder.Interface{
 		Name:     "v0",

@@ -138,7 +138,7 @@ func forAlias(frame []byte) bool {
 
 func isAlias(b []byte) bool {
 	for _, alias := range lab().Aliases {
-		if alias.Ranges[0].Contains(netip.AddrFrom4([4]byte(b))) {
+		if alias.Ranges.At(0).Contains(netip.AddrFrom4([4]byte(b))) {
 			return true
 		}
 	}

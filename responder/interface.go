@@ -66,7 +66,7 @@ type Interface struct {
 // An Alias is a label and the addresses it stands for.
 type Alias struct {
 	Label  string // "eth0:0"
-	Ranges []Range
+	Ranges Ranges
 	Closed Closed         // used only if HasClosed
 	From   []netip.Prefix // nil: the interface's
 

@@ -120,7 +120,7 @@ func TestPublishAllOrNothing(t *testing.T) {
 			r := newResponder(t)
 			asked(t, r, alias)
 			good, bad := lab(), lab()
-			good.Aliases = []responder.Alias{{Label: "v0:new", Ranges: []responder.Range{single("10.5.5.5")}}}
+			good.Aliases = []responder.Alias{{Label: "v0:new", Ranges: responder.RangesOf(single("10.5.5.5"))}}
 			bad.Name, bad.Tags = "v0.100", []uint16{100}
 			spoil(&bad)
 			if _, err := r.Publish([]responder.Interface{good, bad}); err == nil {

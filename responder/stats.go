@@ -9,7 +9,7 @@ import (
 // LabelInfo tells of one alias label.
 type LabelInfo struct {
 	Label     string
-	Ranges    []Range  // as configured, singles and runs in the order of addresses
+	Ranges    Ranges   // as configured, singles and runs in the order of addresses
 	Addresses uint64   // how many are answered for
 	Counters  Counters // of all of them
 }
@@ -114,24 +114,22 @@ func (r *Responder) Labels(iface string) []LabelInfo {
 	infos := make([]LabelInfo, len(l.table.labels))
 	for i, lb := range l.table.labels {
 		infos[i].Label = lb.name
-		for _, r := range lb.runs {
-			infos[i].Ranges = append(infos[i].Ranges, Range{v4addr(r.first), v4addr(r.last)})
-		}
+		infos[i].Ranges.v4 = slices.Clone(lb.runs)
 	}
 	for _, e := range l.table.entries {
 		info := &infos[e.label]
 		info.Addresses += uint64(e.last-e.first) + 1
 		if _, in := l.table.labels[e.label].run(e.first); !in {
 			for a := uint64(e.first); a <= uint64(e.last); a++ { // joined single addresses
-				info.Ranges = append(info.Ranges, Range{v4addr(uint32(a)), v4addr(uint32(a))})
+				info.Ranges.v4 = append(info.Ranges.v4, run4{uint32(a), uint32(a)})
 			}
 		}
 	}
 	for _, b := range l.table.barred {
-		infos[b.label].Ranges = append(infos[b.label].Ranges, Range{v4addr(b.first), v4addr(b.first)})
+		infos[b.label].Ranges.v4 = append(infos[b.label].Ranges.v4, run4{b.first, b.first})
 	}
 	for i := range infos {
-		slices.SortFunc(infos[i].Ranges, func(a, b Range) int { return a.First.Compare(b.First) })
+		infos[i].Ranges = infos[i].Ranges.Sorted()
 	}
 	r.Used(iface, func(a netip.Addr, _ string, c Counters) bool {
 		infos[l.table.entryOf(v4(a)).label].Counters.add(c)

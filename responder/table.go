@@ -53,8 +53,6 @@ type label struct {
 	runs   []run4    // the configured ranges of more than one address, sorted
 }
 
-type run4 struct{ first, last uint32 }
-
 // prefix4 is an IPv4 prefix as the packet path compares it.
 type prefix4 struct{ addr, mask uint32 }
 

@@ -42,7 +42,7 @@ func newModel(i *responder.Interface) model {
 	m := model{map[netip.Addr]string{}, map[netip.Addr]string{}, false}
 	for _, a := range everyAddress {
 		for _, alias := range i.Aliases {
-			for _, r := range alias.Ranges {
+			for _, r := range alias.Ranges.All() {
 				if !r.Contains(a) {
 					continue
 				}
@@ -114,7 +114,7 @@ func randomInterface(r *rand.Rand) responder.Interface {
 			for k := first; k <= last; k++ {
 				taken[k] = true
 			}
-			alias.Ranges = append(alias.Ranges, responder.Range{First: everyAddress[first], Last: everyAddress[last]})
+			alias.Ranges = alias.Ranges.Append(responder.Range{First: everyAddress[first], Last: everyAddress[last]})
 		}
 		i.Aliases = append(i.Aliases, alias)
 	}
@@ -166,9 +166,8 @@ func checkLabels(t *testing.T, r *responder.Responder, i *responder.Interface) {
 	}
 	var size, packets uint64
 	for n, l := range labels {
-		want := slices.Clone(i.Aliases[n].Ranges)
-		slices.SortFunc(want, func(a, b responder.Range) int { return a.First.Compare(b.First) })
-		if l.Label != i.Aliases[n].Label || !slices.Equal(l.Ranges, want) {
+		want := i.Aliases[n].Ranges.Sorted()
+		if l.Label != i.Aliases[n].Label || !l.Ranges.Equal(want) {
 			t.Fatalf("label %s: %v, configured is %s: %v", l.Label, l.Ranges, i.Aliases[n].Label, want)
 		}
 		size += l.Addresses

@@ -24,7 +24,7 @@ func asked(t testing.TB, r *responder.Responder, a netip.Addr) bool {
 // with gives an interface these aliases and nothing else.
 func with(ranges ...responder.Range) func(*responder.Interface) {
 	return func(i *responder.Interface) {
-		i.Aliases = []responder.Alias{{Label: "v0:x", Ranges: ranges}}
+		i.Aliases = []responder.Alias{{Label: "v0:x", Ranges: responder.RangesOf(ranges...)}}
 	}
 }
 
@@ -73,7 +73,7 @@ func TestHoles(t *testing.T) {
 				if c.change != nil {
 					c.change(&i)
 				}
-				i.Aliases = []responder.Alias{{Label: "v0:a"}, {Label: "v0:b", Ranges: []responder.Range{rng}}}
+				i.Aliases = []responder.Alias{{Label: "v0:a"}, {Label: "v0:b", Ranges: responder.RangesOf(rng)}}
 				r := responder.New(1)
 				warnings, err := r.Publish([]responder.Interface{i})
 				if err != nil {
@@ -149,10 +149,10 @@ func TestOverlaps(t *testing.T) {
 		for _, sameLabel := range []bool{false, true} {
 			t.Run(fmt.Sprint(c.name, sameLabel), func(t *testing.T) {
 				i := lab()
-				i.Aliases = []responder.Alias{{Label: "v0:a", Ranges: []responder.Range{single("10.9.9.9"), c.a}}, {Label: "v0:b", Ranges: []responder.Range{c.b}}}
+				i.Aliases = []responder.Alias{{Label: "v0:a", Ranges: responder.RangesOf(single("10.9.9.9"), c.a)}, {Label: "v0:b", Ranges: responder.RangesOf(c.b)}}
 				want := responder.Overlap{A: ref(0, 1), LabelA: "v0:a", B: ref(1, 0), LabelB: "v0:b"}
 				if sameLabel {
-					i.Aliases = []responder.Alias{{Label: "v0:a", Ranges: []responder.Range{single("10.9.9.9"), c.a, c.b}}}
+					i.Aliases = []responder.Alias{{Label: "v0:a", Ranges: responder.RangesOf(single("10.9.9.9"), c.a, c.b)}}
 					want.B, want.LabelB = ref(0, 2), "v0:a"
 				}
 				_, err := responder.Check(&i)
@@ -181,9 +181,9 @@ func TestOverlaps(t *testing.T) {
 // TestManyOverlaps: a hundred are listed, all are counted.
 func TestManyOverlaps(t *testing.T) {
 	i := lab()
-	var list []responder.Range
+	var list responder.Ranges
 	for n := range 150 {
-		list = append(list, single(fmt.Sprintf("10.0.0.%d", n)))
+		list = list.Append(single(fmt.Sprintf("10.0.0.%d", n)))
 	}
 	i.Aliases = []responder.Alias{{Label: "v0:a", Ranges: list}, {Label: "v0:b", Ranges: list}}
 	_, err := responder.Check(&i)

@@ -106,7 +106,7 @@ func (l *lab) worker(a aim) (*responder.Worker, error) {
 		MAC:      [6]byte(netlab.MACA),
 		Networks: []netip.Prefix{ownAddr.Masked()},
 		Host:     []netip.Addr{ownAddr.Addr()},
-		Aliases:  []responder.Alias{{Label: "v0:0", Ranges: []responder.Range{run}}},
+		Aliases:  []responder.Alias{{Label: "v0:0", Ranges: responder.RangesOf(run)}},
 	}})
 	if err != nil {
 		return nil, err

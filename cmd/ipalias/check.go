@@ -111,7 +111,7 @@ func (r *checkReport) fill(cfg *config.Config) error {
 		}
 		for _, l := range table.Labels(i.Name) {
 			label := labelReport{Label: l.Label, Addresses: l.Addresses, Ranges: []string{}}
-			for _, r := range l.Ranges {
+			for _, r := range l.Ranges.All() {
 				label.Ranges = append(label.Ranges, r.String())
 			}
 			report.Labels = append(report.Labels, label)

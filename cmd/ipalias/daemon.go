@@ -63,7 +63,7 @@ func readAddresses(args []string) ([]string, error) {
 	}
 	var list []string
 	for _, a := range cfg.Interfaces[0].Aliases {
-		for _, r := range a.Ranges {
+		for _, r := range a.Ranges.All() {
 			list = append(list, r.String())
 		}
 	}

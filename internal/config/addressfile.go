@@ -33,7 +33,7 @@ func openRegular(path string) (*os.File, error) {
 type fileReader struct {
 	file   string
 	order  int // of its mistakes
-	ranges []responder.Range
+	ranges responder.Ranges
 	spots  []spot // of the ranges that were read
 	errs   Errors // the first maxErrors
 	more   int    // mistakes beyond them
@@ -83,7 +83,7 @@ func (r *fileReader) line(line int, text []byte) {
 		r.fail(line, column, wrong)
 		return
 	}
-	r.ranges = append(r.ranges, found)
+	r.ranges = r.ranges.Append(found)
 	r.spots = append(r.spots, spot{int32(line), int32(column)})
 }
 

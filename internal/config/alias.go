@@ -101,7 +101,7 @@ func (d *decoder) address(v *value, a *alias) {
 
 // addresses decodes one string of addresses.
 func (d *decoder) addresses(text string, at mark, a *alias) {
-	p := piece{first: len(a.Ranges), at: at}
+	p := piece{first: a.Ranges.Len(), at: at}
 	if name, ok := strings.CutPrefix(text, "@"); ok {
 		d.addressFile(strings.TrimSpace(name), a, &p)
 	} else {
@@ -110,9 +110,9 @@ func (d *decoder) addresses(text string, at mark, a *alias) {
 			d.failAt(at, "%s", wrong)
 			return
 		}
-		a.Ranges = append(a.Ranges, r)
+		a.Ranges = a.Ranges.Append(r)
 	}
-	if len(a.Ranges) > p.first {
+	if a.Ranges.Len() > p.first {
 		a.pieces = append(a.pieces, p)
 	}
 }

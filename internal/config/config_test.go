@@ -40,15 +40,15 @@ func prefixes(list ...string) []netip.Prefix {
 }
 
 // ranges takes pairs of first and last.
-func ranges(list ...string) []responder.Range {
-	out := []responder.Range{}
+func ranges(list ...string) responder.Ranges {
+	var out responder.Ranges
 	for n := 0; n < len(list); n += 2 {
-		out = append(out, responder.Range{First: netip.MustParseAddr(list[n]), Last: netip.MustParseAddr(list[n+1])})
+		out = out.Append(responder.Range{First: netip.MustParseAddr(list[n]), Last: netip.MustParseAddr(list[n+1])})
 	}
 	return out
 }
 
-func single(a string) []responder.Range { return ranges(a, a) }
+func single(a string) responder.Ranges { return ranges(a, a) }
 
 func reference() []Interface {
 	withBurst := responder.DefaultLimits
@@ -60,10 +60,12 @@ func reference() []Interface {
 			MTU:      9000,
 			Networks: prefixes("172.16.3.0/24", "10.64.0.0/15"),
 			Gateways: addrs("172.16.3.200"),
-			Exclude:  ranges("172.16.3.1", "172.16.3.1", "10.64.0.0", "10.64.0.9", "10.64.9.0", "10.64.9.255"),
-			From:     prefixes("172.16.0.0/12", "192.0.2.7/32"),
-			Wait:     true,
-			Limits:   responder.Limits{ErrorRate: 500, ErrorBurst: 25, PeerRate: 0, PeerBurst: 3, EchoRate: 1000, EchoBurst: 100},
+			Exclude: []responder.Range{
+				ranges("172.16.3.1", "172.16.3.1").At(0), ranges("10.64.0.0", "10.64.0.9").At(0), ranges("10.64.9.0", "10.64.9.255").At(0),
+			},
+			From:   prefixes("172.16.0.0/12", "192.0.2.7/32"),
+			Wait:   true,
+			Limits: responder.Limits{ErrorRate: 500, ErrorBurst: 25, PeerRate: 0, PeerBurst: 3, EchoRate: 1000, EchoBurst: 100},
 			Aliases: []responder.Alias{
 				{Label: "eth0:0", Ranges: single("172.16.3.10")},
 				{Label: "eth0:1", Ranges: single("172.16.3.100")},

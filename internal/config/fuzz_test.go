@@ -80,7 +80,7 @@ func BenchmarkLoadMillion(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c, err := Parse("x.toml", []byte("[interface.a.aliases]\n\"a:0\" = \"@big.txt\""), dir)
-		if err != nil || len(c.Interfaces[0].Aliases[0].Ranges) != 1_000_000 {
+		if err != nil || c.Interfaces[0].Aliases[0].Ranges.Len() != 1_000_000 {
 			b.Fatal(err)
 		}
 	}

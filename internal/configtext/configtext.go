@@ -101,17 +101,21 @@ func Interface(text *strings.Builder, i *config.Interface, aliases []responder.A
 }
 
 // addresses writes one address as a string, a few on a line, many on a line each.
-func addresses(list []responder.Range) string {
+func addresses(list responder.Ranges) string {
 	const few = 4
-	if len(list) == 1 {
-		return quote(list[0].String())
+	if list.Len() == 1 {
+		return quote(list.At(0).String())
 	}
-	if len(list) <= few {
-		return array(list)
+	if list.Len() <= few {
+		words := make([]string, 0, few)
+		for _, r := range list.All() {
+			words = append(words, quote(r.String()))
+		}
+		return "[" + strings.Join(words, ", ") + "]"
 	}
 	var text strings.Builder
 	text.WriteString("[\n")
-	for _, r := range list {
+	for _, r := range list.All() {
 		text.WriteString(`    "` + r.String() + "\",\n")
 	}
 	text.WriteString("]")

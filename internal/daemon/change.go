@@ -55,21 +55,21 @@ func (d *Daemon) Edit(_ context.Context, who control.Peer, e control.Edit) (*con
 		}
 	}
 	before, after := labels(i.view)[e.Label], labels(next.view(i.Interface))[e.Label]
-	d.logChange(who, e.Do+" "+e.Label+" "+overlay.List(ranges), slog.String("before", overlay.List(before)), slog.String("after", overlay.List(after)))
+	d.logChange(who, e.Do+" "+e.Label+" "+ranges.String(), slog.String("before", before.String()), slog.String("after", after.String()))
 	return result, nil
 }
 
 // parse reads the addresses of an edit.
-func parse(e control.Edit) ([]responder.Range, error) {
+func parse(e control.Edit) (ranges responder.Ranges, err error) {
 	if len(e.Addresses) == 0 {
 		if e.Do == control.Delete {
-			return nil, nil
+			return ranges, nil
 		}
-		return nil, control.Refuse(http.StatusBadRequest, "no address for %s", e.Label)
+		return ranges, control.Refuse(http.StatusBadRequest, "no address for %s", e.Label)
 	}
 	for _, a := range e.Addresses {
 		if strings.HasPrefix(a, "@") { // whoever may talk to us may not read all that we may
-			return nil, control.Refuse(http.StatusBadRequest, "the daemon reads no address file for others: send what is in %s", a)
+			return ranges, control.Refuse(http.StatusBadRequest, "the daemon reads no address file for others: send what is in %s", a)
 		}
 	}
 	cfg, err := config.FromFlags("run", e.Addresses)
@@ -80,16 +80,15 @@ func parse(e control.Edit) ([]responder.Range, error) {
 				m.File = strings.TrimPrefix(m.File, "-a ")
 			}
 		}
-		return nil, err
+		return ranges, err
 	}
-	var ranges []responder.Range
 	for _, a := range cfg.Interfaces[0].Aliases {
-		ranges = append(ranges, a.Ranges...)
+		ranges = ranges.Join(a.Ranges)
 	}
 	return ranges, nil
 }
 
-func (d *Daemon) edit(e control.Edit, file, ranges []responder.Range) (overlay.Change, error) {
+func (d *Daemon) edit(e control.Edit, file, ranges responder.Ranges) (overlay.Change, error) {
 	switch e.Do {
 	case control.Add:
 		return d.changes.Add(e.Label, file, ranges), nil
@@ -119,21 +118,21 @@ func (s *state) find(label string) (wanted, error) {
 	return wanted{}, control.Refuse(http.StatusNotFound, "there is no interface %s for %s; those that are configured: %s", iface, label, strings.Join(names, ", "))
 }
 
-func fileRanges(i *config.Interface, label string) []responder.Range {
+func fileRanges(i *config.Interface, label string) responder.Ranges {
 	for n := range i.Aliases {
 		if i.Aliases[n].Label == label {
 			return i.Aliases[n].Ranges
 		}
 	}
-	return nil
+	return responder.Ranges{}
 }
 
 // overlapping refuses what was just added and would be set aside: another label
 // has it.
-func overlapping(view *overlay.View, label string, asked []responder.Range) error {
+func overlapping(view *overlay.View, label string, asked responder.Ranges) error {
 	for _, l := range view.Labels {
 		for _, a := range l.SetAside {
-			if l.Label == label && len(overlay.Difference([]responder.Range{a.Range}, asked)) == 0 {
+			if l.Label == label && responder.RangesOf(a.Range).Without(responder.Ranges{}.Union(asked)).Len() == 0 {
 				return control.Refuse(http.StatusConflict, "%s overlaps: %s; expected each address under one label", a.Range, a.Reason)
 			}
 			// What was added before must not suffer from what is added now.

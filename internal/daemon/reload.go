@@ -128,7 +128,7 @@ func (s *state) summary() string {
 		interfaces++
 		labels += len(w.view.Aliases)
 		for _, a := range w.view.Aliases {
-			entries += len(a.Ranges)
+			entries += a.Ranges.Len()
 		}
 	}
 	return fmt.Sprintf("%s, %s, %s", count(uint64(interfaces), "interface", "interfaces"),

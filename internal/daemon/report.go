@@ -88,8 +88,8 @@ func printLabels(w io.Writer, labels []responder.LabelInfo) {
 	fmt.Fprintln(t, "alias\taddress\trx packets\trx bytes\ttx packets\ttx bytes\t")
 	for _, l := range labels {
 		address := count(l.Addresses, "address", "addresses")
-		if len(l.Ranges) == 1 {
-			address = l.Ranges[0].String()
+		if l.Ranges.Len() == 1 {
+			address = l.Ranges.At(0).String()
 		}
 		c := l.Counters
 		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t\n", l.Label, address, c.RxPackets, c.RxBytes, c.TxPackets, c.TxBytes)

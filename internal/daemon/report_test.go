@@ -12,17 +12,17 @@ import (
 )
 
 // ranges reads addresses, prefixes and runs a-b as a configuration has them.
-func ranges(t *testing.T, list ...string) (out []responder.Range) {
+func ranges(t *testing.T, list ...string) (out responder.Ranges) {
 	t.Helper()
 	for _, s := range list {
 		first, last, isRun := strings.Cut(s, "-")
 		switch {
 		case isRun:
-			out = append(out, responder.Range{First: netip.MustParseAddr(first), Last: netip.MustParseAddr(last)})
+			out = out.Append(responder.Range{First: netip.MustParseAddr(first), Last: netip.MustParseAddr(last)})
 		case strings.Contains(s, "/"):
-			out = append(out, responder.PrefixRange(netip.MustParsePrefix(s)))
+			out = out.Append(responder.PrefixRange(netip.MustParsePrefix(s)))
 		default:
-			out = append(out, responder.Range{First: netip.MustParseAddr(s), Last: netip.MustParseAddr(s)})
+			out = out.Append(responder.Range{First: netip.MustParseAddr(s), Last: netip.MustParseAddr(s)})
 		}
 	}
 	return out

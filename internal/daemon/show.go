@@ -91,12 +91,12 @@ func showLabel(l *overlay.LabelView, most int) control.LabelShow {
 		add(a.Range, control.SetAside, a.Reason)
 	}
 	for _, group := range []struct {
-		list []responder.Range
+		list responder.Ranges
 		from string
 	}{{l.Removed, control.Removed}, {l.Added, control.Added}, {l.File, control.FromFile}} {
-		for n, r := range group.list {
+		for n, r := range group.list.All() {
 			if len(shown.Entries) == most {
-				shown.More += len(group.list) - n
+				shown.More += group.list.Len() - n
 				kinds[group.from] = true
 				break
 			}
@@ -141,9 +141,8 @@ func (d *Daemon) Address(_ context.Context, address string) (*control.AddressSho
 // locate tells where an address comes from, and why it is not answered for if
 // that is a matter of run-time changes.
 func locate(m *control.AddressMatch, v *overlay.View, a netip.Addr) {
-	holds := func(list []responder.Range) bool {
-		return slices.ContainsFunc(list, func(r responder.Range) bool { return r.Contains(a) })
-	}
+	at := responder.RangesOf(responder.Range{First: a, Last: a})
+	holds := func(list responder.Ranges) bool { return list.Shared(at).Len() > 0 }
 	for n := range v.Labels {
 		l := &v.Labels[n]
 		switch {

@@ -189,7 +189,7 @@ type single struct {
 func singles(i *responder.Interface) iter.Seq[single] {
 	return func(yield func(single) bool) {
 		for _, alias := range i.Aliases {
-			for _, r := range alias.Ranges {
+			for _, r := range alias.Ranges.All() {
 				if r.Single() && !yield(single{r.First, alias.Label}) {
 					return
 				}
@@ -235,11 +235,11 @@ func (t *table) fresh(configured []wanted) []single {
 		for n := range c.view.Labels {
 			l := &c.view.Labels[n]
 			old := before[l.Label]
-			if old != nil && overlay.Same(old.File, l.File) && overlay.Same(old.Added, l.Added) {
+			if old != nil && old.File.Same(l.File) && old.Added.Same(l.Added) {
 				continue
 			}
-			for _, list := range [][]responder.Range{l.File, l.Added} {
-				for _, r := range list {
+			for _, list := range []responder.Ranges{l.File, l.Added} {
+				for _, r := range list.All() {
 					if r.Single() && !t.responder.Explain(c.Name, r.First).Answered {
 						found = append(found, single{r.First, l.Label})
 					}

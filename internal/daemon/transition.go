@@ -203,8 +203,8 @@ func (s *state) all() iter.Seq[wanted] {
 }
 
 // labels maps what s answers for by label.
-func labels(view *overlay.View) map[string][]responder.Range {
-	m := make(map[string][]responder.Range, len(view.Aliases))
+func labels(view *overlay.View) map[string]responder.Ranges {
+	m := make(map[string]responder.Ranges, len(view.Aliases))
 	for _, a := range view.Aliases {
 		m[a.Label] = a.Ranges
 	}
@@ -242,13 +242,13 @@ func compare(old, s *state) []string {
 func compareAliases(old, now *overlay.View) (lines []string) {
 	before, after := labels(old), labels(now)
 	for _, a := range old.Aliases {
-		if gone := difference(a.Ranges, after[a.Label]); len(gone) > 0 {
-			lines = append(lines, fmt.Sprintf("- %s %s", a.Label, overlay.List(gone)))
+		if gone := difference(a.Ranges, after[a.Label]); gone.Len() > 0 {
+			lines = append(lines, fmt.Sprintf("- %s %s", a.Label, gone))
 		}
 	}
 	for _, a := range now.Aliases {
-		if added := difference(a.Ranges, before[a.Label]); len(added) > 0 {
-			lines = append(lines, fmt.Sprintf("+ %s %s", a.Label, overlay.List(added)))
+		if added := difference(a.Ranges, before[a.Label]); added.Len() > 0 {
+			lines = append(lines, fmt.Sprintf("+ %s %s", a.Label, added))
 		}
 		n := slices.IndexFunc(old.Aliases, func(b responder.Alias) bool { return b.Label == a.Label })
 		if n >= 0 && (old.Aliases[n].Closed != a.Closed || old.Aliases[n].HasClosed != a.HasClosed || !slices.Equal(old.Aliases[n].From, a.From)) {
@@ -258,9 +258,9 @@ func compareAliases(old, now *overlay.View) (lines []string) {
 	return lines
 }
 
-func difference(a, b []responder.Range) []responder.Range {
-	if overlay.Same(a, b) || slices.Equal(a, b) {
-		return nil
+func difference(a, b responder.Ranges) responder.Ranges {
+	if a.Equal(b) {
+		return responder.Ranges{}
 	}
-	return overlay.Difference(a, b)
+	return a.Without(responder.Ranges{}.Union(b))
 }

@@ -38,7 +38,7 @@ func newResponder(t testing.TB) *responderHost {
 		Gateways: []netip.Addr{host.Gateway},
 	} // no limits: what is answered must not depend on how much was asked before
 	for _, a := range host.Aliases {
-		card.Aliases = append(card.Aliases, responder.Alias{Label: "v0:" + a.String(), Ranges: []responder.Range{{First: a, Last: a}}})
+		card.Aliases = append(card.Aliases, responder.Alias{Label: "v0:" + a.String(), Ranges: responder.RangesOf(responder.Range{First: a, Last: a})})
 	}
 	r := responder.New(1)
 	if _, err := r.Publish([]responder.Interface{card}); err != nil {

@@ -23,12 +23,12 @@ type Overlay struct {
 // A label is what was changed about one label. It is immutable: a change
 // replaces it, so that it can be taken back.
 type label struct {
-	added   []responder.Range
-	removed []responder.Range // of the configuration's
-	gone    bool              // the configuration's label as a whole, whatever it has
+	added   responder.Ranges
+	removed responder.Ranges // of the configuration's
+	gone    bool             // the configuration's label as a whole, whatever it has
 }
 
-func (l *label) empty() bool { return !l.gone && len(l.added)+len(l.removed) == 0 }
+func (l *label) empty() bool { return !l.gone && l.added.Len()+l.removed.Len() == 0 }
 
 // A Source is a configuration that takes the place of the daemon's file.
 type Source struct {
@@ -57,12 +57,12 @@ type Change struct {
 // A LabelChange is the part of a Change about one label. Ranges that are to be
 // taken away are those that were given, not parts of them.
 type LabelChange struct {
-	Label   string `json:"label"`
-	Gone    *bool  `json:"gone,omitempty"`    // remove all that the configuration has, or no more
-	Drop    Ranges `json:"drop,omitempty"`    // additions that hold no more
-	Add     Ranges `json:"add,omitempty"`     // additions
-	Restore Ranges `json:"restore,omitempty"` // removals that hold no more
-	Remove  Ranges `json:"remove,omitempty"`  // removals
+	Label   string           `json:"label"`
+	Gone    *bool            `json:"gone,omitempty"`   // remove all that the configuration has, or no more
+	Drop    responder.Ranges `json:"drop,omitzero"`    // additions that hold no more
+	Add     responder.Ranges `json:"add,omitzero"`     // additions
+	Restore responder.Ranges `json:"restore,omitzero"` // removals that hold no more
+	Remove  responder.Ranges `json:"remove,omitzero"`  // removals
 }
 
 // Empty tells whether c changes nothing.
@@ -97,8 +97,8 @@ func (o *Overlay) Apply(c Change) (undo func()) {
 
 func (o *Overlay) change(c LabelChange) {
 	l := *o.of(c.Label)
-	l.added = append(without(l.added, c.Drop), c.Add...)
-	l.removed = append(without(l.removed, c.Restore), c.Remove...)
+	l.added = less(l.added, c.Drop).Join(c.Add)
+	l.removed = less(l.removed, c.Restore).Join(c.Remove)
 	if c.Gone != nil {
 		l.gone = *c.Gone
 	}
@@ -115,20 +115,19 @@ func (o *Overlay) change(c LabelChange) {
 	o.labels[c.Label] = &l
 }
 
-// without gives list less the members of drop. The result may be appended to:
-// what others see of list stays.
-func without(list []responder.Range, drop Ranges) []responder.Range {
-	if len(drop) == 0 {
+// less gives list without the members of drop.
+func less(list, drop responder.Ranges) responder.Ranges {
+	if drop.Len() == 0 {
 		return list
 	}
-	gone := make(map[responder.Range]bool, len(drop))
-	for _, r := range drop {
+	gone := make(map[responder.Range]bool, drop.Len())
+	for _, r := range drop.All() {
 		gone[r] = true
 	}
-	kept := make([]responder.Range, 0, len(list))
-	for _, r := range list {
+	var kept responder.Ranges
+	for _, r := range list.All() {
 		if !gone[r] {
-			kept = append(kept, r)
+			kept = kept.Append(r)
 		}
 	}
 	return kept
@@ -155,8 +154,8 @@ func (o *Overlay) Snapshot(yield func(Change) bool) {
 // removed.
 func (o *Overlay) Counts() (added, removed int) {
 	for _, l := range o.labels {
-		added += len(l.added)
-		removed += len(l.removed)
+		added += l.added.Len()
+		removed += l.removed.Len()
 		if l.gone {
 			removed++
 		}

@@ -12,21 +12,21 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
-func ranges(t *testing.T, text string) (list []responder.Range) {
+func ranges(t *testing.T, text string) (list responder.Ranges) {
 	t.Helper()
 	for _, s := range strings.Fields(text) {
-		r, err := ParseRange(s)
+		r, err := responder.ParseRange(s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, r)
+		list = list.Append(r)
 	}
 	return list
 }
 
-func write(list []responder.Range) string {
-	words := make([]string, len(list))
-	for n, r := range list {
+func write(list responder.Ranges) string {
+	words := make([]string, list.Len())
+	for n, r := range list.All() {
 		words[n] = r.String()
 	}
 	return strings.Join(words, " ")
@@ -39,9 +39,9 @@ func describe(v *View) string {
 		words := []string{l.Label + ":"}
 		for _, group := range []struct {
 			sign string
-			list []responder.Range
+			list responder.Ranges
 		}{{"", l.File}, {"+", l.Added}, {"-", l.Removed}} {
-			for _, r := range group.list {
+			for _, r := range group.list.All() {
 				words = append(words, group.sign+r.String())
 			}
 		}
@@ -117,7 +117,7 @@ func edit(t *testing.T, o *Overlay, file []responder.Alias, step string) (c Chan
 	t.Helper()
 	what, rest, _ := strings.Cut(step, " ")
 	label, addresses, _ := strings.Cut(rest, " ")
-	var own, list []responder.Range
+	var own, list responder.Ranges
 	if n := slices.IndexFunc(file, func(a responder.Alias) bool { return a.Label == label }); n >= 0 {
 		own = file[n].Ranges
 	}
@@ -156,14 +156,14 @@ func replay(t *testing.T, list []Change) *Overlay {
 
 func TestNotFound(t *testing.T) {
 	var o Overlay
-	o.Apply(o.Add("eth0:2", nil, ranges(t, "10.9.0.0/24")))
+	o.Apply(o.Add("eth0:2", responder.Ranges{}, ranges(t, "10.9.0.0/24")))
 	for _, tc := range []struct{ label, list, want string }{
 		{"eth0:3", "", "there is no alias eth0:3"},
 		{"eth0:3", "10.9.0.1", "eth0:3 does not have 10.9.0.1"},
 		{"eth0:2", "10.9.0.255 10.9.1.0", "eth0:2 does not have 10.9.1.0"},
 		{"eth0:2", "10.9.0.0/23", "eth0:2 does not have 10.9.1.0/24"},
 	} {
-		_, err := o.Delete(tc.label, nil, ranges(t, tc.list))
+		_, err := o.Delete(tc.label, responder.Ranges{}, ranges(t, tc.list))
 		if !errors.As(err, new(*NotFoundError)) || err.Error() != tc.want {
 			t.Errorf("del %s %s: %v, want %s", tc.label, tc.list, err, tc.want)
 		}
@@ -234,20 +234,20 @@ func TestResetAndSource(t *testing.T) {
 // Sets of single addresses are the slow model of everything here.
 func TestAgainstSets(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	random := func() []responder.Range {
-		var list []responder.Range
+	random := func() responder.Ranges {
+		var list responder.Ranges
 		at := 0
 		for range 1 + rng.IntN(3) {
 			first := at + rng.IntN(6)
 			last := first + rng.IntN(5)
 			at = last + 1
-			list = append(list, responder.Range{First: netip.AddrFrom4([4]byte{10, 0, 0, byte(first)}), Last: netip.AddrFrom4([4]byte{10, 0, 0, byte(last)})})
+			list = list.Append(responder.Range{First: netip.AddrFrom4([4]byte{10, 0, 0, byte(first)}), Last: netip.AddrFrom4([4]byte{10, 0, 0, byte(last)})})
 		}
 		return list
 	}
-	set := func(list []responder.Range) map[netip.Addr]bool {
+	set := func(list responder.Ranges) map[netip.Addr]bool {
 		m := map[netip.Addr]bool{}
-		for _, r := range list {
+		for _, r := range list.All() {
 			for a := r.First; ; a = a.Next() {
 				if m[a] {
 					t.Fatalf("%s twice in %s", a, write(list))
@@ -284,9 +284,9 @@ func TestAgainstSets(t *testing.T) {
 				}
 			}
 			v := o.View("e", file)
-			var got []responder.Range
+			var got responder.Ranges
 			for _, a := range v.Aliases {
-				got = append(got, a.Ranges...)
+				got = got.Join(a.Ranges)
 			}
 			if have := set(got); len(have) != len(model) {
 				t.Fatalf("%s: %d addresses, want %d", describe(v), len(have), len(model))

@@ -19,10 +19,10 @@ type View struct {
 // what is in force.
 type LabelView struct {
 	Label    string
-	File     []responder.Range // from the configuration
-	Added    []responder.Range // at run time
-	Removed  []responder.Range // the configuration's, removed at run time
-	SetAside []Aside           // additions that are not in force
+	File     responder.Ranges // from the configuration
+	Added    responder.Ranges // at run time
+	Removed  responder.Ranges // the configuration's, removed at run time
+	SetAside []Aside          // additions that are not in force
 }
 
 // An Aside is an addition that is kept, but not in force.
@@ -43,10 +43,9 @@ func (o *Overlay) View(iface string, aliases []responder.Alias) *View {
 		switch {
 		case l.gone:
 			lv.Removed = a.Ranges
-		case len(l.removed) > 0:
-			holes := sorted(l.removed)
-			lv.Removed = sorted(shared(a.Ranges, holes))
-			lv.File = subtract(a.Ranges, lv.Removed)
+		case l.removed.Len() > 0:
+			lv.Removed = a.Ranges.Shared(l.removed.Sorted()).Sorted()
+			lv.File = a.Ranges.Without(lv.Removed)
 		default:
 			lv.File = a.Ranges
 		}
@@ -58,7 +57,7 @@ func (o *Overlay) View(iface string, aliases []responder.Alias) *View {
 			continue
 		}
 		if _, known := index[name]; !known {
-			if len(o.labels[name].added) == 0 {
+			if o.labels[name].added.Len() == 0 {
 				continue // removed from a configuration that has it no more
 			}
 			index[name] = len(v.Labels)
@@ -88,7 +87,7 @@ type addition struct {
 func (v *View) setAside() {
 	var all []addition
 	for n := range v.Labels {
-		for _, r := range v.Labels[n].Added {
+		for _, r := range v.Labels[n].Added.All() {
 			all = append(all, addition{Range: r, label: n})
 		}
 	}
@@ -109,7 +108,7 @@ func (v *View) setAside() {
 	sound := slices.DeleteFunc(slices.Clone(all), func(a addition) bool { return a.reason != "" })
 	lowest, highest := sound[0].First, sound[len(sound)-1].Last
 	for n := range v.Labels {
-		for _, f := range v.Labels[n].File {
+		for _, f := range v.Labels[n].File.All() {
 			if highest.Less(f.First) || f.Last.Less(lowest) {
 				continue // nearly all of a million
 			}
@@ -136,12 +135,12 @@ func (v *View) takeOut(all []addition) {
 	}
 	for n, reasons := range aside {
 		l := &v.Labels[n]
-		var kept []responder.Range
-		for _, r := range l.Added {
+		var kept responder.Ranges
+		for _, r := range l.Added.All() {
 			if reason, ok := reasons[r]; ok {
 				l.SetAside = append(l.SetAside, Aside{r, reason})
 			} else {
-				kept = append(kept, r)
+				kept = kept.Append(r)
 			}
 		}
 		l.Added = kept
@@ -156,15 +155,8 @@ func (v *View) assemble(aliases []responder.Alias) {
 		if n < len(aliases) {
 			a = aliases[n] // its options go for additions too
 		}
-		switch {
-		case len(l.Added) == 0:
-			a.Ranges = l.File
-		case len(l.File) == 0:
-			a.Ranges = l.Added
-		default:
-			a.Ranges = slices.Concat(l.File, l.Added)
-		}
-		if len(a.Ranges) > 0 {
+		a.Ranges = l.File.Join(l.Added)
+		if a.Ranges.Len() > 0 {
 			v.Aliases = append(v.Aliases, a)
 		}
 	}
@@ -174,7 +166,7 @@ func (v *View) assemble(aliases []responder.Alias) {
 func (v *View) IsAdded(label string, r responder.Range) bool {
 	for n := range v.Labels {
 		if l := &v.Labels[n]; l.Label == label {
-			return slices.Contains(l.Added, r)
+			return l.Added.Shared(responder.RangesOf(r)).Len() > 0
 		}
 	}
 	return false

@@ -40,7 +40,7 @@ func plan(interfaces []responder.Interface) ([]network, error) {
 
 func aliases(i *responder.Interface) (all []interval) {
 	for _, a := range i.Aliases {
-		for _, r := range a.Ranges {
+		for _, r := range a.Ranges.All() {
 			all = add(all, r)
 		}
 	}

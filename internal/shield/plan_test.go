@@ -36,7 +36,7 @@ func untagged(list ...string) responder.Interface {
 	return responder.Interface{
 		Name:    "eth0",
 		MAC:     [6]byte{2, 0, 0, 0, 3, 1},
-		Aliases: []responder.Alias{{Label: "eth0:0", Ranges: spans(list...)}},
+		Aliases: []responder.Alias{{Label: "eth0:0", Ranges: responder.RangesOf(spans(list...)...)}},
 	}
 }
 
@@ -109,7 +109,7 @@ func TestPlanIsWhatIsAnswered(t *testing.T) {
 			last := min(next+random.IntN(40), 255)
 			i.Aliases = append(i.Aliases, responder.Alias{
 				Label:  fmt.Sprintf("eth0:%d", next),
-				Ranges: []responder.Range{{First: address(uint64(0x0a000000 + next)), Last: address(uint64(0x0a000000 + last))}},
+				Ranges: responder.RangesOf(responder.Range{First: address(uint64(0x0a000000 + next)), Last: address(uint64(0x0a000000 + last))}),
 			})
 			next = last + 1 + random.IntN(30)
 		}
@@ -150,7 +150,7 @@ func scattered(n int) responder.Interface {
 	i := untagged()
 	for k := range n {
 		a := address(uint64(0x0a000000 + 2*k))
-		i.Aliases[0].Ranges = append(i.Aliases[0].Ranges, responder.Range{First: a, Last: a})
+		i.Aliases[0].Ranges = i.Aliases[0].Ranges.Append(responder.Range{First: a, Last: a})
 	}
 	return i
 }

@@ -1,0 +1,139 @@
+package responder_test
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"github.com/ipalias/ipalias/responder"
+)
+
+// TestRangesInOrder: a list is what was appended, whatever the family, and IPv4
+// stands before what is none.
+func TestRangesInOrder(t *testing.T) {
+	four := []responder.Range{single("10.0.0.9"), span("10.0.0.1", "10.0.0.4"), single("10.0.0.9")}
+	six := single("2001:db8::1")
+	l := responder.RangesOf(four[0], six, four[1]).Append(four[2])
+	var got []responder.Range
+	for n, r := range l.All() {
+		if l.At(n) != r {
+			t.Errorf("At(%d) is %s, All says %s", n, l.At(n), r)
+		}
+		got = append(got, r)
+	}
+	if want := append(four, six); !slices.Equal(got, want) || l.Len() != len(want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if first := l.First(2); !first.Equal(responder.RangesOf(four[:2]...)) {
+		t.Errorf("the first two are %s", first)
+	}
+	if text := l.First(9).String(); text != "10.0.0.9, 10.0.0.1-10.0.0.4, 10.0.0.9, 2001:db8::1" {
+		t.Errorf("written as %s", text)
+	}
+	if !l.Join(responder.Ranges{}).Same(l) || !(responder.Ranges{}).Join(l).Same(l) || l.Join(l).Len() != 8 {
+		t.Error("joined wrongly")
+	}
+}
+
+// TestAppendLeavesOthersAlone: two who append to one list do not see each other.
+func TestAppendLeavesOthersAlone(t *testing.T) {
+	l := responder.RangesOf(single("10.0.0.1"), single("10.0.0.2"), single("10.0.0.3")).Clip()
+	a, b := l.Append(single("10.0.0.4")), l.Append(single("10.0.0.5"))
+	if a.At(3) != single("10.0.0.4") || b.At(3) != single("10.0.0.5") || l.Len() != 3 {
+		t.Errorf("%s and %s of %s", a, b, l)
+	}
+}
+
+// TestRangesAreSmall: a million addresses are eight megabytes.
+func TestRangesAreSmall(t *testing.T) {
+	const n = 1 << 16
+	var list responder.Ranges
+	bytes := testing.Benchmark(func(b *testing.B) {
+		for b.Loop() {
+			list = responder.Ranges{}.Grow(n)
+			for range n {
+				list = list.Append(single10)
+			}
+		}
+	}).AllocedBytesPerOp()
+	if bytes > 8*n+4096 || unsafe.Sizeof(list) > 48 {
+		t.Errorf("%d ranges took %d bytes", n, bytes)
+	}
+	allocs := testing.AllocsPerRun(10, func() {
+		if list.Sorted().Shared(responder.Ranges{}).Len() != 0 || !list.Same(list.Sorted()) {
+			t.Fatal("sorted anew what was sorted")
+		}
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations for a look", allocs)
+	}
+}
+
+var single10 = single("10.0.0.1")
+
+func TestRangesAsJSON(t *testing.T) {
+	l := responder.RangesOf(single("10.0.0.9"), span("10.0.0.1", "10.0.0.4"), span("10.1.0.0", "10.1.255.255"))
+	text, err := json.Marshal(l)
+	if want := `["10.0.0.9","10.0.0.1-10.0.0.4","10.1.0.0/16"]`; err != nil || string(text) != want {
+		t.Errorf("got %s, %v, want %s", text, err, want)
+	}
+	var again responder.Ranges
+	if err := json.Unmarshal(text, &again); err != nil || !again.Equal(l) {
+		t.Errorf("read back: %s, %v", again, err)
+	}
+	for _, wrong := range []string{`["10.0.0.9-10.0.0.1"]`, `["10.0.0"]`, `["10.0.0.0/33"]`, `[""]`, `"10.0.0.1"`, `[1]`} {
+		if json.Unmarshal([]byte(wrong), &again) == nil {
+			t.Errorf("%s was read as %s", wrong, again)
+		}
+	}
+}
+
+// TestRangesAgainstSets holds what lists do as sets against sets of 32 addresses, the
+// last of which is the last there is: arithmetic must not run over the end.
+func TestRangesAgainstSets(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	address := func(n int) responder.Range {
+		return single([]string{"255.255.255.", "0.0.0."}[n/16] + []string{"240", "241", "242", "243", "244", "245", "246", "247", "248", "249", "250", "251", "252", "253", "254", "255",
+			"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15"}[n])
+	}
+	random := func(apart bool) (l responder.Ranges) {
+		for n := rng.IntN(4); n < 32; n += 1 + rng.IntN(8) {
+			last := min(n+rng.IntN(5), n|15)
+			l = l.Append(responder.Range{First: address(n).First, Last: address(last).First})
+			if apart {
+				n = last
+			}
+		}
+		return l
+	}
+	set := func(l responder.Ranges) (bits uint32) {
+		for n := range 32 {
+			for _, r := range l.All() {
+				if r.Contains(address(n).First) {
+					bits |= 1 << n
+				}
+			}
+		}
+		return bits
+	}
+	for range 20000 {
+		l, few := random(false), random(true).Sorted()
+		for what, pair := range map[string][2]uint32{
+			"shared":  {set(l.Shared(few)), set(l) & set(few)},
+			"without": {set(l.Without(few)), set(l) &^ set(few)},
+			"union":   {set(l.Union(few)), set(l) | set(few)},
+		} {
+			if pair[0] != pair[1] {
+				t.Fatalf("%s of %s and %s: %032b, want %032b", what, l, few, pair[0], pair[1])
+			}
+		}
+		u := l.Union(few)
+		for n := 1; n < u.Len(); n++ {
+			if !u.At(n - 1).Last.Less(u.At(n).First) {
+				t.Fatalf("the union of %s and %s is not sorted and apart: %s", l, few, u)
+			}
+		}
+	}
+}
