@@ -15,8 +15,9 @@ type Responder struct {
 	set     atomic.Pointer[set]
 	workers []*Worker
 
-	mu     sync.Mutex // held by Publish
-	states []*state   // every interface that ever was, for its counters
+	mu     sync.Mutex  // held by Publish
+	states []*state    // every interface that ever was, for its counters
+	ifs    []Interface // what was published last, which Amend changes
 }
 
 // A set is what all interfaces of a card answer for at one time. It is
@@ -73,6 +74,11 @@ func (r *Responder) Worker(i int) *Worker { return r.workers[i] }
 func (r *Responder) Publish(ifs []Interface) ([]Warning, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.publish(ifs)
+}
+
+// publish is Publish with the lock held.
+func (r *Responder) publish(ifs []Interface) ([]Warning, error) {
 	var all []Warning
 	old, next := r.set.Load(), &set{}
 	states := slices.Clone(r.states)
@@ -80,6 +86,9 @@ func (r *Responder) Publish(ifs []Interface) ([]Warning, error) {
 		l, warnings, err := r.link(&ifs[i], old, &states)
 		if err != nil {
 			return nil, err
+		}
+		if next.byName(l.name) != nil {
+			return nil, fmt.Errorf("interface %s: there are two of this name", l.name)
 		}
 		if next.byTags(l.tags) != nil {
 			return nil, fmt.Errorf("interface %s: another interface answers the same frames", l.name)
@@ -92,7 +101,7 @@ func (r *Responder) Publish(ifs []Interface) ([]Warning, error) {
 			next.tagged = append(next.tagged, l)
 		}
 	}
-	r.states = states
+	r.states, r.ifs = states, slices.Clone(ifs)
 	r.set.Store(next)
 	return all, nil
 }
