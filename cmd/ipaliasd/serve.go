@@ -35,6 +35,9 @@ type options struct {
 	group     string
 	metrics   string
 	observe   bool
+
+	user       string
+	unfiltered bool
 }
 
 func (o *options) flags(cmd *cobra.Command) {
@@ -45,6 +48,8 @@ func (o *options) flags(cmd *cobra.Command) {
 	flags.StringVar(&o.group, "group", "", "let members of `GROUP` change aliases, beside root and the daemon's own user")
 	flags.BoolVar(&o.observe, "observe", false, "count as if answering, but send nothing on any card, whatever the configuration's mode")
 	flags.StringVar(&o.metrics, "metrics", "", "give Prometheus its metrics on `ADDRESS`, host:port or unix:PATH (default nowhere)")
+	flags.StringVar(&o.user, "user", "", "started as root, run as user `NAME`, with no capability but CAP_NET_RAW")
+	flags.BoolVar(&o.unfiltered, "no-seccomp", false, "do not have the kernel refuse system calls that the daemon never makes")
 }
 
 // choose gives the first of a flag, an environment variable and a default; named
@@ -71,6 +76,9 @@ func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 
+	if err := become(o, cfg.Path, log); err != nil {
+		return err
+	}
 	d, err := daemon.New(cfg, daemon.Deps{Log: log, Out: e.stdout, Load: load, State: state, Optional: !named, Observe: o.observe})
 	if err != nil {
 		return err
@@ -89,6 +97,9 @@ func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.
 		defer scraped.Close()
 	}
 
+	if err := confined(o, log); err != nil {
+		return err
+	}
 	var others sync.WaitGroup
 	defer others.Wait()
 	if listener != nil {
