@@ -98,7 +98,8 @@ func compileTable(i *Interface) (*table, []Warning, error) {
 	return t, t.fill(i, pieces), nil
 }
 
-// collect gives the ranges of i sorted by address.
+// collect gives the ranges of i sorted by address, those that begin together in the
+// order of the configuration.
 func collect(i *Interface) ([]piece, error) {
 	n := 0
 	for _, a := range i.Aliases {
@@ -116,10 +117,7 @@ func collect(i *Interface) ([]piece, error) {
 			pieces = append(pieces, piece{r.first, r.last, int32(ai), int32(ri)})
 		}
 	}
-	slices.SortFunc(pieces, func(a, b piece) int {
-		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.alias, b.alias), cmp.Compare(a.rng, b.rng))
-	})
-	return pieces, nil
+	return byAddress(pieces), nil
 }
 
 // overlaps finds the neighbours among sorted pieces that share addresses. The

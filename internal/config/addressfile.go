@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/netip"
 	"os"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/ipalias/ipalias/responder"
@@ -29,12 +31,29 @@ func openRegular(path string) (*os.File, error) {
 	return os.Open(path)
 }
 
+// A spot tells where the ranges from one of a file on stand: each a line below the
+// one before, all in the same column, until the next spot. A file of an address
+// a line, from the first one on, has one spot however long it is.
+type spot struct{ first, line, column int32 }
+
+// locate finds the place of a range of a file among its spots.
+func locate(spots []spot, n int) (line, column int) {
+	at, found := slices.BinarySearchFunc(spots, n, func(s spot, n int) int { return int(s.first) - n })
+	if !found {
+		at--
+	}
+	s := spots[at]
+	return int(s.line) + n - int(s.first), int(s.column)
+}
+
 // A fileReader reads an address file: an address, a range or a prefix a line.
 type fileReader struct {
 	file   string
 	order  int // of its mistakes
 	ranges responder.Ranges
+	before int    // ranges that are of other files
 	spots  []spot // of the ranges that were read
+	next   spot   // what one more range would need none for
 	errs   Errors // the first maxErrors
 	more   int    // mistakes beyond them
 	from   mark   // where those begin
@@ -46,6 +65,11 @@ func (r *fileReader) read(f io.Reader) error {
 	in := bufio.NewReaderSize(f, maxLine)
 	for line := 1; ; line++ {
 		text, err := in.ReadSlice('\n')
+		// Most lines are one address and nothing else, and there may be a million.
+		if a, ok := plain(text); ok && err == nil {
+			r.add(line, 1, responder.Range{First: a, Last: a})
+			continue
+		}
 		if line == 1 {
 			text = bytes.TrimPrefix(text, []byte("\ufeff"))
 		}
@@ -71,6 +95,31 @@ func (r *fileReader) read(f io.Reader) error {
 	}
 }
 
+// plain reads a line that is a dotted quad and its newline. It is for speed: what
+// it does not know it leaves to parseRange, which has the words for what is wrong.
+func plain(line []byte) (a netip.Addr, ok bool) {
+	var quad [4]byte
+	at := 0
+	for n := range quad {
+		value, digits := 0, 0
+		for at < len(line) && '0' <= line[at] && line[at] <= '9' && digits < 4 {
+			value = value*10 + int(line[at]-'0')
+			at++
+			digits++
+		}
+		// No leading zero, which some read as octal.
+		if digits == 0 || digits > 3 || value > 255 || digits > 1 && line[at-digits] == '0' || at == len(line) {
+			return a, false
+		}
+		if want := "...\n"[n]; line[at] != want {
+			return a, false
+		}
+		at++
+		quad[n] = byte(value)
+	}
+	return netip.AddrFrom4(quad), true
+}
+
 // line reads one line without its comment.
 func (r *fileReader) line(line int, text []byte) {
 	entry := bytes.TrimSpace(text)
@@ -83,8 +132,17 @@ func (r *fileReader) line(line int, text []byte) {
 		r.fail(line, column, wrong)
 		return
 	}
-	r.ranges = r.ranges.Append(found)
-	r.spots = append(r.spots, spot{int32(line), int32(column)})
+	r.add(line, column, found)
+}
+
+// add takes a range that was read.
+func (r *fileReader) add(line, column int, one responder.Range) {
+	at := spot{int32(r.ranges.Len() - r.before), int32(line), int32(column)}
+	if at != r.next {
+		r.spots = append(r.spots, at)
+	}
+	r.next = spot{at.first + 1, at.line + 1, at.column}
+	r.ranges = r.ranges.Append(one)
 }
 
 // fail notes a mistake, or only counts it.

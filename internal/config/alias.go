@@ -28,11 +28,8 @@ type piece struct {
 	first int  // index of its first range
 	at    mark // of the string
 	file  string
-	lines []spot // of each range in file; nil if the range stands in the string
+	lines []spot // of the ranges in file; nil if the range stands in the string
 }
-
-// A spot is a line and a column.
-type spot struct{ line, column int32 }
 
 // mark gives the place of a range.
 func (l *labels) mark(n int) mark {
@@ -44,9 +41,9 @@ func (l *labels) mark(n int) mark {
 		return l.at
 	}
 	from := &l.pieces[p]
-	if k := n - from.first; k < len(from.lines) {
-		s := from.lines[k]
-		return mark{Place{from.file, int(s.line), int(s.column)}, from.at.order}
+	if from.lines != nil {
+		line, column := locate(from.lines, n-from.first)
+		return mark{Place{from.file, line, column}, from.at.order}
 	}
 	return from.at
 }
@@ -133,11 +130,15 @@ func (d *decoder) addressFile(name string, a *alias, p *piece) {
 		return
 	}
 	defer f.Close()
-	r := fileReader{file: p.file, order: p.at.order, ranges: a.Ranges}
+	r := fileReader{file: p.file, order: p.at.order, before: a.Ranges.Len()}
+	if info, err := f.Stat(); err == nil {
+		// Room for as many as there are if each has a line as long as such lines get.
+		r.ranges = a.Ranges.Grow(int(min(info.Size(), maxSize)) / len("203.000.113.100\n"))
+	}
 	if err := r.read(f); err != nil {
 		d.failAt(p.at, "cannot read the address file %s: %s", quote(p.file), reason(err))
 	}
-	a.Ranges, p.lines = r.ranges, r.spots
+	a.Ranges, p.lines = r.ranges.Clip(), r.spots
 	d.errs = append(d.errs, r.mistakes()...)
 	if len(r.spots) == 0 && len(r.errs) == 0 && err == nil {
 		d.warn(p.at, "the address file %s holds no address", quote(p.file))
