@@ -25,6 +25,7 @@ const (
 	typeARP   = 0x0806
 	typeVLAN  = 0x8100 // IEEE 802.1Q
 	typeQinQ  = 0x88a8 // IEEE 802.1ad
+	tagLen    = 4      // of either's tag
 	groupMask = 0x01   // in the first byte: multicast and broadcast
 )
 

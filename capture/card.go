@@ -22,24 +22,37 @@ var (
 	ErrCardGone = errors.New("card is gone")
 )
 
-// DefaultSlots is how many frames a card's ring holds unless told: at 10 Gbit/s
+// DefaultSlots is how many frames a worker's ring holds unless told: at 10 Gbit/s
 // and the smallest frames that is 1 ms, at a million a second 16 ms, which is
 // how long a host now and then stops a virtual machine.
 const DefaultSlots = 16384
+
+// MaxWorkers is how many sockets a fan-out group takes, PACKET_FANOUT_MAX of old.
+const MaxWorkers = 256
 
 // CardConfig says which card to open and how.
 type CardConfig struct {
 	// Interface is the card's name, "eth0".
 	Interface string
 
-	// Group joins the Cards that share one interface's traffic: each flow goes to
-	// one of them (PACKET_FANOUT_HASH). It is unique in the network namespace; 0
-	// is a Card that sees everything.
-	Group uint16
+	// Workers is how many Cards share the frames; 0 means one. Each has a socket and a
+	// ring of its own.
+	Workers int
 
-	// Slots is the least number of frames the ring holds, 1600 bytes each; 0 means
-	// DefaultSlots.
+	// Fanout says which of the workers gets a frame.
+	Fanout Fanout
+
+	// CPUs are the processors that the workers are pinned to, in turn; empty leaves
+	// them to the scheduler.
+	CPUs []int
+
+	// Slots is the least number of frames that each ring holds, 1600 bytes each; 0
+	// means DefaultSlots.
 	Slots int
+
+	// Qdisc sends through the card's queueing discipline, so that what is configured
+	// there (tc: shaping, netem) applies. Without, frames go right to the driver.
+	Qdisc bool
 
 	// Filter is run by the kernel on each frame, see FilterFor; nil lets all
 	// through.

@@ -15,7 +15,7 @@ func generator(b *testing.B, l *cardLab) (gen *sender, frames [][]byte) {
 		b.Fatal(err)
 	}
 	gen = &sender{fd: l.peer}
-	gen.prepare()
+	gen.prepare(false)
 	for i := range batchSize {
 		frames = append(frames, labFrame(i, 60, experimental...))
 	}

@@ -25,6 +25,8 @@ type cardLab struct {
 	a, b *netlab.Namespace
 	card *Card
 	peer int
+
+	owners map[string]int // which worker a flow came to, see owner
 }
 
 func newCardLab(t testing.TB, cfg CardConfig) *cardLab {

@@ -19,41 +19,66 @@ const batchSize = 64
 
 // Card is a Port on a network card: one AF_PACKET socket with a ring for what
 // comes and another for what goes out. The card is in promiscuous mode as long
-// as it is open. A Card is one worker's; see CardConfig.Group for several.
+// as it is open. A Card is one worker's: OpenCards opens one for each.
+//
+// What the worker writes for every batch and what others write for every look at
+// the counters are on cache lines of their own, also those of two Cards that the
+// allocator put side by side; a test looks.
 type Card struct {
 	name  string
 	index int
 	fd    int // receives
 	wake  int // an eventfd that ends a wait
+	cpu   int // to run on; -1: any
 	ring  *ring
 	out   *sender
 	gate  *Gate // before out, whoever sends
 
-	batch Batch
-	spin  time.Duration // how long the next wait spins, see wait
-
+	_        cacheLine
+	batch    Batch
+	spin     time.Duration // how long the next wait spins, see wait
 	received atomic.Uint64
 	lost     atomic.Uint64 // by us, see ring.lost
 	withheld atomic.Uint64
+	_        cacheLine
 
 	mu      sync.Mutex // over what follows, and the descriptors outside of Run
 	closed  bool
 	dropped uint64 // by the kernel, accumulated: PACKET_STATISTICS is reset by reading
+	_       cacheLine
 }
 
-// OpenCard opens a card: from its return on frames collect in the ring. The
-// error is (errors.Is) one of the Err values where somebody might act on it.
+// cacheLine keeps apart what stands before and behind it: two lines, since they are
+// fetched in pairs.
+type cacheLine [128]byte
+
+// OpenCard opens a card for one worker: from its return on frames collect in the
+// ring. The error is (errors.Is) one of the Err values where somebody might act on it.
 func OpenCard(cfg CardConfig) (*Card, error) {
-	c, err := openCard(cfg)
+	cfg.Workers = 1
+	cards, err := OpenCards(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return cards[0], nil
+}
+
+// OpenCards opens a card for several workers, who share its frames, as OpenCard
+// does for one. Each is run, and closed, by itself.
+func OpenCards(cfg CardConfig) ([]*Card, error) {
+	cards, err := openCards(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open card %s: %w", cfg.Interface, err)
 	}
-	return c, nil
+	return cards, nil
 }
 
 // Run implements Port. It returns ErrCardDown or ErrCardGone when the card goes:
 // then the Card can only be closed. After ctx ended it may be called again.
 func (c *Card) Run(ctx context.Context, h Handler) error {
+	if c.cpu >= 0 {
+		defer pin(c.cpu)()
+	}
 	var stop atomic.Bool
 	woken := make(chan struct{})
 	cancel := context.AfterFunc(ctx, func() {

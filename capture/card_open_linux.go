@@ -17,34 +17,55 @@ import (
 // only frames that do not fit a slot; sending, what the card has not sent yet.
 const socketBuffer = 4 << 20
 
-// openCard sets everything up first and lets frames in last: what arrives
-// before the filter, the ring and the options are in place would be wrong.
-func openCard(cfg CardConfig) (*Card, error) {
+// openCards sets everything up first and lets frames in last: what arrives
+// before the filters, the rings and the group are in place would be wrong.
+func openCards(cfg CardConfig) (cards []*Card, err error) {
 	ifi, err := net.InterfaceByName(cfg.Interface)
 	if err != nil {
 		return nil, noCard(err)
 	}
-	c := &Card{name: cfg.Interface, index: ifi.Index, fd: -1, wake: -1, out: &sender{fd: -1}, gate: cfg.Gate}
-	if c.gate == nil {
-		c.gate = new(Gate)
-	}
-	if err := c.open(ifi, cfg); err != nil {
-		if c.ring != nil {
-			c.ring.close()
-		}
-		for _, fd := range []int{c.fd, c.out.fd, c.wake} {
-			if fd >= 0 {
-				unix.Close(fd)
+	defer func() {
+		if err != nil {
+			for _, c := range cards {
+				c.abandon()
 			}
+			cards = nil
 		}
-		return nil, err
+	}()
+	if cfg.Gate == nil {
+		cfg.Gate = new(Gate)
 	}
-	c.batch = Batch{
-		Frames: make([][]byte, 0, batchSize),
-		Flags:  make([]uint8, 0, batchSize),
-		Out:    make([][]byte, 0, batchSize),
+	for i := range max(1, cfg.Workers) {
+		c := &Card{name: cfg.Interface, index: ifi.Index, fd: -1, wake: -1, cpu: -1, out: &sender{fd: -1}, gate: cfg.Gate}
+		if len(cfg.CPUs) > 0 {
+			c.cpu = cfg.CPUs[i%len(cfg.CPUs)]
+		}
+		cards = append(cards, c)
+		if err := c.open(ifi, cfg); err != nil {
+			return cards, err
+		}
 	}
-	return c, nil
+	if err := join(cards, cfg.Fanout); err != nil {
+		return cards, err
+	}
+	for _, c := range cards {
+		if err := attachFilter(c.fd, cfg.Filter); err != nil {
+			return cards, err
+		}
+	}
+	return cards, nil
+}
+
+// abandon gives back what was opened of a card that can't be opened whole.
+func (c *Card) abandon() {
+	if c.ring != nil {
+		c.ring.close()
+	}
+	for _, fd := range []int{c.fd, c.out.fd, c.wake} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
 }
 
 func (c *Card) open(ifi *net.Interface, cfg CardConfig) (err error) {
@@ -69,7 +90,7 @@ func (c *Card) open(ifi *net.Interface, cfg CardConfig) (err error) {
 	if c.out.fd, err = listen(ifi, false); err != nil {
 		return err
 	}
-	c.out.prepare()
+	c.out.prepare(cfg.Qdisc)
 	setBuffer(c.out.fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF)
 	if c.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return fmt.Errorf("make eventfd: %w", err)
@@ -77,13 +98,18 @@ func (c *Card) open(ifi *net.Interface, cfg CardConfig) (err error) {
 	if runtime.NumCPU() > 1 {
 		c.spin = minSpin
 	}
-	return c.start(cfg)
+	c.batch = Batch{
+		Frames: make([][]byte, 0, batchSize),
+		Flags:  make([]uint8, 0, batchSize),
+		Out:    make([][]byte, 0, batchSize),
+	}
+	return c.bind()
 }
 
 // listen opens a packet socket that is bound to the card but to no protocol: it
 // may be set up and can send, and receives nothing yet. The descriptor is ours.
 func listen(ifi *net.Interface, receive bool) (int, error) {
-	// A filter that drops all, until start: between bind and joining a group
+	// A filter that drops all, until the end: between bind and joining a group
 	// every member would get, and answer, every frame.
 	dropAll, err := bpf.Assemble([]bpf.Instruction{bpf.RetConstant{Val: 0}})
 	if err != nil {
@@ -116,25 +142,15 @@ func listen(ifi *net.Interface, receive bool) (int, error) {
 	return fd, nil
 }
 
-// start lets frames in: all protocols (a socket bound to one sits behind the
-// kernel's ingress hooks, where others may drop a frame first), then the share
-// of the group, then the filter.
-func (c *Card) start(cfg CardConfig) error {
+// bind hears all protocols (a socket bound to one sits behind the kernel's ingress
+// hooks, where others may drop a frame first). listen's filter still drops all.
+func (c *Card) bind() error {
 	err := unix.Bind(c.fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: c.index})
 	if err != nil {
 		return fmt.Errorf("bind: %w", bindError(err))
 	}
 	// Binding to a card that is down succeeds, and leaves an error behind.
-	if err := c.pending(); err != nil {
-		return err
-	}
-	if cfg.Group != 0 {
-		arg := int(cfg.Group) | unix.PACKET_FANOUT_HASH<<16
-		if err := unix.SetsockoptInt(c.fd, unix.SOL_PACKET, unix.PACKET_FANOUT, arg); err != nil {
-			return fmt.Errorf("join fanout group %d: %w", cfg.Group, err)
-		}
-	}
-	return attachFilter(c.fd, cfg.Filter)
+	return c.pending()
 }
 
 // attachFilter puts a filter in place of the one there is.
@@ -142,16 +158,7 @@ func attachFilter(fd int, filter []bpf.Instruction) error {
 	if filter == nil {
 		filter = []bpf.Instruction{bpf.RetConstant{Val: wholeFrame}}
 	}
-	raw, err := bpf.Assemble(filter)
-	if err != nil {
-		return fmt.Errorf("assemble filter: %w", err)
-	}
-	prog := make([]unix.SockFilter, len(raw))
-	for i, ins := range raw {
-		prog[i] = unix.SockFilter{Code: ins.Op, Jt: ins.Jt, Jf: ins.Jf, K: ins.K}
-	}
-	fprog := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
-	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &fprog); err != nil {
+	if err := setProgram(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, filter); err != nil {
 		return fmt.Errorf("attach filter: %w", err)
 	}
 	return nil

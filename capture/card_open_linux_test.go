@@ -2,7 +2,6 @@ package capture
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -199,68 +198,4 @@ func TestCardFilter(t *testing.T) {
 	if err := l.card.SetFilter([]bpf.Instruction{bpf.Jump{Skip: 9}}); err == nil {
 		t.Error("the kernel took a program without an end")
 	}
-}
-
-// Two Cards of a group: each frame is seen once, a flow always by the same, and
-// the pieces of a datagram too, or it could not be put together.
-func TestCardGroup(t *testing.T) {
-	a, b := netlab.Pair(t)
-	l := &cardLab{a: a, b: b, peer: openPeer(t, b)}
-	const flows = 64
-	const whole, first, last = 0x4000, 0x2000, 0x0001 // flags and offset of the IPv4 header
-	type sight struct {
-		card  int
-		flow  byte
-		piece uint16
-	}
-	sights := make(chan sight, 4*flows)
-	for i := range 2 {
-		card := openLabCard(t, a, CardConfig{Group: 7})
-		runCard(t, card, handlerFunc(func(b *Batch) {
-			for _, f := range b.Frames {
-				sights <- sight{i, f[14+15], binary.BigEndian.Uint16(f[14+6:])}
-			}
-		}))
-	}
-	for flow := range flows {
-		for _, piece := range []uint16{whole, whole, first, last} {
-			l.send(t, udpFlow(byte(flow), piece))
-		}
-	}
-	owner, count := map[sight]int{}, [2]int{}
-	for range 4 * flows {
-		s := wait1(t, sights, "a frame")
-		card, fragment := s.card, s.piece != whole
-		s.card, s.piece = 0, 0
-		if fragment {
-			s.piece = 1 // both pieces under one key, which may differ from the whole datagrams'
-		}
-		if was, ok := owner[s]; ok && was != card {
-			t.Errorf("%+v went to both", s)
-		}
-		owner[s] = card
-		count[card]++
-	}
-	if count[0] == 0 || count[1] == 0 {
-		t.Errorf("frames per card %v, want both to work", count)
-	}
-	select {
-	case s := <-sights:
-		t.Errorf("seen twice: %+v", s)
-	default:
-	}
-}
-
-// udpFlow is a UDP datagram, or a piece of one, of 172.16.4.flow to 172.16.3.10.
-func udpFlow(flow byte, piece uint16) []byte {
-	f := append([]byte(nil), netlab.MACA...)
-	f = append(f, netlab.MACB...)
-	f = append(f, 0x08, 0x00)
-	f = append(f, 0x45, 0, 0, 28, 0, 1) // version, header length, length, identification
-	f = binary.BigEndian.AppendUint16(f, piece)
-	f = append(f, 64, 17, 0, 0) // TTL, UDP, checksum: nobody looks
-	f = append(f, 172, 16, 4, flow)
-	f = append(f, 172, 16, 3, 10)
-	f = append(f, 4, flow, 0, 9, 0, 8, 0, 0) // ports, length, no checksum
-	return append(f, make([]byte, 60-len(f))...)
 }

@@ -17,6 +17,14 @@ func OpenCard(cfg CardConfig) (*Card, error) {
 	return nil, fmt.Errorf("open card %s: %w", cfg.Interface, ErrUnsupported)
 }
 
+// OpenCards fails with ErrUnsupported.
+func OpenCards(cfg CardConfig) ([]*Card, error) {
+	return nil, fmt.Errorf("open card %s: %w", cfg.Interface, ErrUnsupported)
+}
+
+// CPUs lists nothing.
+func CPUs() []int { return nil }
+
 // Run fails with ErrUnsupported.
 func (c *Card) Run(ctx context.Context, h Handler) error { return ErrUnsupported }
 

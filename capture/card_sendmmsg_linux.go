@@ -22,13 +22,17 @@ type sender struct {
 	iovs   [batchSize]unix.Iovec
 	sent   atomic.Uint64
 	failed atomic.Uint64
+	_      cacheLine
 }
 
 // prepare sets up what no batch changes.
-func (s *sender) prepare() {
-	// Past the queueing discipline: it costs, and what a host shapes is the
-	// traffic that its own stack sends. A kernel without the option only is slower.
-	unix.SetsockoptInt(s.fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1)
+func (s *sender) prepare(qdisc bool) {
+	// Past the queueing discipline unless asked for: it costs, and what a host shapes
+	// is mostly the traffic that its own stack sends. A kernel without the option
+	// only is slower.
+	if !qdisc {
+		unix.SetsockoptInt(s.fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1)
+	}
 	for i := range s.msgs {
 		s.msgs[i].hdr.Iov = &s.iovs[i]
 		s.msgs[i].hdr.SetIovlen(1)

@@ -11,7 +11,6 @@ import (
 
 const (
 	headerLen = 14 // of an Ethernet frame
-	tagLen    = 4  // of a VLAN tag
 
 	// A slot of TPACKET_V2 holds a header, an address that nobody reads, padding,
 	// and from byte 66 on the frame, so that its IP header is on a multiple of 16.
@@ -39,6 +38,7 @@ const (
 // as fast but hands frames over a block at a time: a lone ping waits for the
 // block's timer, a millisecond at least.
 type ring struct {
+	_     cacheLine // other workers' rings may lie beside it
 	fd    int
 	mem   []byte
 	slots int
@@ -50,6 +50,7 @@ type ring struct {
 	copied  int    // how many are in use
 	lost    uint64 // frames that the kernel could not hand over whole
 	readErr error  // the socket's pending error, which a read took away
+	_       cacheLine
 }
 
 // newRing gives the socket a ring and maps it.
