@@ -1,28 +1,39 @@
 package responder
 
+import "sync/atomic"
+
 // A bucket is a token bucket in time: it is empty at the time full minus what
 // all its tokens take, and an answer moves it by what one takes.
+//
+// The workers share it, or a limit would hold for each of them. They write to it
+// for what may go out, which is as seldom as the limit says; a flood beyond that
+// only reads, and a line that is only read costs nobody anything.
 type bucket struct {
-	next int64 // when the next answer would be due if they came one by one
+	next atomic.Int64 // when the next answer would be due if they came one by one
 }
 
 // take tells whether an answer may go out at now, at so many a second and so many at once.
 func (b *bucket) take(now int64, rate, burst int) bool {
 	step := int64(1e9) / int64(rate)
 	full := now - step*int64(max(burst, 1)-1)
-	// An answer moves next at most a second (rate 1) beyond now. Further away it is
-	// only where the clock was set back, which must not silence us as long.
-	if b.next < full || b.next > now+1e9 {
-		b.next = full
+	for {
+		was := b.next.Load()
+		next := was
+		// An answer moves next at most a second (rate 1) beyond now. Further away it is
+		// only where the clock was set back, which must not silence us as long.
+		if next < full || next > now+1e9 {
+			next = full
+		}
+		if next > now {
+			return false
+		}
+		if b.next.CompareAndSwap(was, next+step) {
+			return true
+		}
 	}
-	if b.next > now {
-		return false
-	}
-	b.next += step
-	return true
 }
 
-// limiter bounds what one worker sends, see Limits. Destinations are remembered in
+// limiter bounds what is sent, see Limits. Destinations are remembered in
 // a table of fixed size; those that fall on one place share their tokens, so
 // that forged sources can at worst silence errors, never multiply them.
 type limiter struct {

@@ -14,6 +14,7 @@ import (
 type Responder struct {
 	set     atomic.Pointer[set]
 	workers []*Worker
+	limits  limiter
 
 	mu     sync.Mutex  // held by Publish
 	states []*state    // every interface that ever was, for its counters

@@ -9,6 +9,7 @@ const (
 	waitingSize = 2 << 10 // the longest frame that may wait
 	solicitMax  = 3       // requests before an answer is given up (mcast_solicit)
 	solicitTime = 1e9     // ns between them (retrans_time)
+	lookAgain   = 1e6     // ns between looks whether another worker learned the next hop
 
 	broadcastMAC = 1<<48 - 1
 )
@@ -90,6 +91,10 @@ func (w *Worker) release() (wake int64) {
 		if wake == 0 || a.next < wake {
 			wake = a.next
 		}
+	}
+	// What resolves a next hop may come to another worker, who can't wake this one.
+	if r.used > 0 && len(w.responder.workers) > 1 {
+		wake = min(wake, w.now+lookAgain)
 	}
 	return wake
 }

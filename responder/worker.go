@@ -37,14 +37,14 @@ type Worker struct {
 	staged    uint32
 	strays    [NumVerdicts]counter // frames that belong to no interface
 	ident     uint16               // IPv4 identification of the last answer
-	limits    limiter
+	limits    *limiter             // the card's, shared by its workers
 	fragments reassembler
 	waiting   waitingRoom
 	conflicts conflictQueue
 }
 
 func newWorker(r *Responder, number int) *Worker {
-	w := &Worker{responder: r, number: number, memory: make([]byte, scratchSize), ident: uint16(rand.Uint32())}
+	w := &Worker{responder: r, number: number, memory: make([]byte, scratchSize), limits: &r.limits, ident: uint16(rand.Uint32())}
 	w.fragments.init()
 	return w
 }
