@@ -27,9 +27,10 @@ const batchSize = 64
 type Card struct {
 	name  string
 	index int
-	fd    int // receives
-	wake  int // an eventfd that ends a wait
-	cpu   int // to run on; -1: any
+	fd    int           // receives
+	wake  int           // an eventfd that ends a wait
+	cpu   int           // to run on; -1: any
+	most  time.Duration // that a wait spins; 0: it never does
 	ring  *ring
 	out   *sender
 	gate  *Gate // before out, whoever sends

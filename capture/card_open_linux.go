@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -95,8 +96,10 @@ func (c *Card) open(ifi *net.Interface, cfg CardConfig) (err error) {
 	if c.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return fmt.Errorf("make eventfd: %w", err)
 	}
-	if runtime.NumCPU() > 1 {
-		c.spin = minSpin
+	// On a single processor who spins keeps the sender from sending.
+	if runtime.NumCPU() > 1 && cfg.Spin >= 0 {
+		c.most = cmp.Or(cfg.Spin, DefaultSpin)
+		c.spin = min(minSpin, c.most)
 	}
 	c.batch = Batch{
 		Frames: make([][]byte, 0, batchSize),

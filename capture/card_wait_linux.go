@@ -14,10 +14,7 @@ import (
 // wait first looks at the ring for about that long, provided that frames came
 // that densely lately. At rest it hardly spins, and it never costs more than
 // about twice what knowing the next frame's time would.
-const (
-	minSpin = 2 * time.Microsecond
-	maxSpin = 50 * time.Microsecond
-)
+const minSpin = 2 * time.Microsecond
 
 // wait returns when a frame is ready, when stop is set, or when wake is reached
 // (then due is true; in nanoseconds since the epoch, 0 for never), and now and
@@ -80,11 +77,10 @@ func (c *Card) spinReady(begin time.Time, stop *atomic.Bool) bool {
 // frames that a longer spin would have met make the next one longer.
 func (c *Card) learn(gap time.Duration) {
 	switch {
-	case c.spin == 0: // a single processor: who spins keeps the sender from sending
-	case gap < 2*maxSpin:
-		c.spin = min(2*c.spin, maxSpin)
+	case gap < 2*c.most:
+		c.spin = min(2*c.spin, c.most)
 	default:
-		c.spin = max(c.spin/2, minSpin)
+		c.spin = max(c.spin/2, min(minSpin, c.most))
 	}
 }
 

@@ -48,10 +48,14 @@ type Interface struct {
 	Observe  bool // watch and count, but send nothing
 	Aliases  []responder.Alias
 
-	at        mark     // the name in its header
-	gatewayAt []mark   // of each of Gateways
-	mtuAt     mark     // of MTU
-	origins   []labels // of each of Aliases, where they stand
+	// Listening is as far as this interface says it; Config.Listening has all of it.
+	Listening Listening
+
+	at          mark      // the name in its header
+	gatewayAt   []mark    // of each of Gateways
+	mtuAt       mark      // of MTU
+	listeningAt []keyMark // of what Listening was given
+	origins     []labels  // of each of Aliases, where they stand
 }
 
 // A Host is what a machine knows of a card.
@@ -150,6 +154,7 @@ func Parse(name string, text []byte, dir string) (*Config, error) {
 		d.warnings = append(d.warnings, warnings...)
 		d.errs = append(d.errs, errs...)
 	}
+	d.errs = append(d.errs, c.once()...)
 	c.Warnings = d.warnings
 	if err := d.errs.err(); err != nil {
 		return nil, err

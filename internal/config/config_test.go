@@ -11,10 +11,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/ipalias/ipalias/capture"
 	"github.com/ipalias/ipalias/responder"
 )
 
@@ -63,9 +65,10 @@ func reference() []Interface {
 			Exclude: []responder.Range{
 				ranges("172.16.3.1", "172.16.3.1").At(0), ranges("10.64.0.0", "10.64.0.9").At(0), ranges("10.64.9.0", "10.64.9.255").At(0),
 			},
-			From:   prefixes("172.16.0.0/12", "192.0.2.7/32"),
-			Wait:   true,
-			Limits: responder.Limits{ErrorRate: 500, ErrorBurst: 25, PeerRate: 0, PeerBurst: 3, EchoRate: 1000, EchoBurst: 100},
+			From:      prefixes("172.16.0.0/12", "192.0.2.7/32"),
+			Wait:      true,
+			Listening: Listening{Workers: 4, Fanout: capture.ByCPU, Ring: 32768, Spin: 100 * time.Microsecond, Qdisc: true},
+			Limits:    responder.Limits{ErrorRate: 500, ErrorBurst: 25, PeerRate: 0, PeerBurst: 3, EchoRate: 1000, EchoBurst: 100},
 			Aliases: []responder.Alias{
 				{Label: "eth0:0", Ranges: single("172.16.3.10")},
 				{Label: "eth0:1", Ranges: single("172.16.3.100")},
@@ -94,8 +97,8 @@ func TestReference(t *testing.T) {
 		Path:       "testdata/reference.toml",
 		Interfaces: reference(),
 		Warnings: []Warning{
-			{Place{"testdata/reference.toml", 37, 12}, `[interface."br-lan.x.100.200"] has no aliases: nothing is answered for until one is added`},
-			{Place{"testdata/reference.toml", 41, 12}, "[interface.v0] has no aliases: nothing is answered for until one is added"},
+			{Place{"testdata/reference.toml", 42, 12}, `[interface."br-lan.x.100.200"] has no aliases: nothing is answered for until one is added`},
+			{Place{"testdata/reference.toml", 46, 12}, "[interface.v0] has no aliases: nothing is answered for until one is added"},
 		},
 	}
 	if diff := cmp.Diff(want, c, compare); diff != "" {
@@ -124,7 +127,7 @@ func TestLineEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const mistake, says = "\n[interface.v1]\nmtu = 1\n", "x.toml:44:7: out of range: found 1, expected a whole number from 68 to 65535"
+	const mistake, says = "\n[interface.v1]\nmtu = 1\n", "x.toml:49:7: out of range: found 1, expected a whole number from 68 to 65535"
 	for name, text := range map[string]string{
 		"lf":         string(text),
 		"crlf":       strings.ReplaceAll(string(text), "\n", "\r\n"),

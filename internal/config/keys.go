@@ -40,6 +40,7 @@ func init() {
 		{"limit", (*decoder).limits},
 		{"aliases", (*decoder).aliases},
 	}
+	interfaceKeys = append(interfaceKeys, listeningKeys()...)
 }
 
 // limitKeys are the keys of [interface.CARD.limit].

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ipalias/ipalias/capture"
 	"github.com/ipalias/ipalias/internal/config"
 	"github.com/ipalias/ipalias/responder"
 )
@@ -33,6 +34,12 @@ func Settings(i *config.Interface) (list []Setting) {
 	set(i.Reply == responder.Routed, "reply", quote("routed"))
 	set(i.Observe, "mode", quote("observe"))
 	set(i.Wait, "wait", "true")
+	listening := &i.Listening
+	set(listening.Workers != 0, "workers", fmt.Sprint(listening.Workers))
+	set(listening.Fanout == capture.ByCPU, "fanout", quote("cpu"))
+	set(listening.Ring != 0, "ring", fmt.Sprint(listening.Ring))
+	set(listening.Spin != 0, "spin", fmt.Sprint(max(0, listening.Spin.Microseconds())))
+	set(listening.Qdisc, "qdisc", "true")
 	l, d := i.Limits, responder.DefaultLimits
 	set(l.ErrorRate != d.ErrorRate, "limit.error_rate", fmt.Sprint(l.ErrorRate))
 	set(l.ErrorBurst != d.ErrorBurst, "limit.error_burst", fmt.Sprint(l.ErrorBurst))

@@ -27,7 +27,8 @@ const (
 // A card supervises one network card and the interfaces on it.
 type card struct {
 	name string
-	wait bool // for the card to be made, at the start
+	wait bool               // for the card to be made, at the start
+	how  capture.CardConfig // to listen, but for the filter; never changed
 	log  *slog.Logger
 	out  io.Writer
 
@@ -48,17 +49,18 @@ type card struct {
 	ended    chan struct{}
 }
 
-func newCard(name string, deps Deps) *card {
+func newCard(name string, how capture.CardConfig, deps Deps) *card {
 	log := deps.Log.With("card", name)
 	c := &card{
 		name:      name,
+		how:       how,
 		log:       log,
 		out:       deps.Out,
 		state:     stateUp,
 		requests:  make(chan func()),
 		cancel:    func() {},
 		ended:     make(chan struct{}),
-		table:     table{log: log, responder: responder.New(workers), observe: deps.Observe},
+		table:     table{log: log, responder: responder.New(how.Workers), observe: deps.Observe},
 		conflicts: conflictLog{log: log},
 	}
 	c.table.gate.Shut() // until it is known who may be answered
@@ -67,9 +69,6 @@ func newCard(name string, deps Deps) *card {
 
 // stateUp is worth a word only where it was not so before.
 const stateUp = "the card is up"
-
-// workers is how many answer on one card.
-const workers = 1
 
 // want says what the card is to answer for, before it is prepared.
 func (c *card) want(configured []wanted) {
@@ -176,7 +175,7 @@ func (c *card) change(configured []wanted) ([]responder.Warning, error) {
 
 // refilter lets the card through what goes to the MAC addresses of now.
 func (c *card) refilter() {
-	if err := c.session.port.SetFilter(capture.FilterFor(c.table.macs())); err != nil {
+	if err := c.session.setFilter(capture.FilterFor(c.table.macs())); err != nil {
 		c.log.Error(err.Error())
 	}
 }
@@ -300,7 +299,7 @@ func (c *card) serve(ctx context.Context, newMACs bool) (fresh bool) {
 		}
 		return false
 	}
-	c.session.start(ctx, c.table.responder.Worker(0))
+	c.session.start(ctx, c.table.responder)
 	if !c.announced {
 		c.announced = true
 		for i := range c.table.published {
@@ -311,7 +310,8 @@ func (c *card) serve(ctx context.Context, newMACs bool) (fresh bool) {
 }
 
 func (c *card) open() error {
-	cfg := capture.CardConfig{Interface: c.name, Filter: capture.FilterFor(c.table.macs()), Gate: &c.table.gate}
+	cfg := c.how
+	cfg.Filter, cfg.Gate = capture.FilterFor(c.table.macs()), &c.table.gate
 	s, err := openSession(c.log, cfg, c.facts.Index)
 	if err != nil {
 		return err

@@ -40,6 +40,7 @@ type Deps struct {
 // since. Its methods implement control.Backend.
 type Daemon struct {
 	deps    Deps
+	cpus    *processors
 	started time.Time
 	ready   chan struct{} // closed when the cards run
 	file    string        // "" for the command line
@@ -71,7 +72,7 @@ type state struct {
 // is answered before Run.
 func New(cfg *config.Config, deps Deps) (*Daemon, error) {
 	deps.Out = &lines{w: deps.Out}
-	d := &Daemon{deps: deps, started: time.Now(), ready: make(chan struct{}), changes: new(overlay.Overlay), file: cfg.Path}
+	d := &Daemon{deps: deps, cpus: newProcessors(), started: time.Now(), ready: make(chan struct{}), changes: new(overlay.Overlay), file: cfg.Path}
 	if err := d.openStore(); err != nil {
 		return nil, err
 	}
@@ -93,7 +94,7 @@ func New(cfg *config.Config, deps Deps) (*Daemon, error) {
 	// and then fails has moved addresses for nothing.
 	var errs []error
 	for _, name := range cardNames(cfg) {
-		c := newCard(name, deps)
+		c := newCard(name, listen(name, cfg.Listening(name), d.cpus), deps)
 		c.want(s.wants[name])
 		c.table.warned = said
 		s.cards = append(s.cards, c)

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/net/bpf"
+
 	"github.com/ipalias/ipalias/capture"
 	"github.com/ipalias/ipalias/internal/announce"
 	"github.com/ipalias/ipalias/responder"
@@ -19,12 +21,14 @@ const heartbeat = time.Second
 
 // handler lets a worker of the responder answer what a port receives.
 type handler struct {
+	_      [64]byte // no other worker's on the same cache line
 	worker *responder.Worker
-	beat   *atomic.Int64 // when it was called last, in ns since the epoch
+	beat   atomic.Int64 // when it was called last, in ns since the epoch
+	_      [64]byte
 }
 
 // Handle implements capture.Handler.
-func (h handler) Handle(b *capture.Batch) {
+func (h *handler) Handle(b *capture.Batch) {
 	b.Out, b.Wake = h.worker.Handle(b.Time, b.Frames, b.Flags, b.Out)
 	h.beat.Store(b.Time)
 	if next := b.Time + int64(heartbeat); b.Wake == 0 || b.Wake > next {
@@ -36,15 +40,15 @@ func (h handler) Handle(b *capture.Batch) {
 // the daemon's end. It belongs to the card's goroutine.
 type session struct {
 	log   *slog.Logger
-	index int // the card's, at opening
-	port  *capture.Card
+	index int             // the card's, at opening
+	ports []*capture.Card // one for each worker
 
-	// Of the port's Run, once it was started.
-	ctx    context.Context
-	cancel context.CancelFunc
-	done   chan struct{}
-	err    error // valid when done is closed
-	beat   atomic.Int64
+	// Of the ports' Run, once they were started.
+	ctx      context.Context
+	cancel   context.CancelFunc
+	done     chan struct{} // closed when all have returned
+	errs     []error       // of each port; valid when done is closed
+	handlers []*handler
 
 	announcing     sync.WaitGroup
 	announceCtx    context.Context // of all that is being announced
@@ -72,27 +76,64 @@ func (p *pacer) wait(ctx context.Context) {
 // openSession opens the card. Frames collect from now on, and are answered from
 // start on.
 func openSession(log *slog.Logger, cfg capture.CardConfig, index int) (*session, error) {
-	port, err := capture.OpenCard(cfg)
+	ports, err := capture.OpenCards(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return &session{log: log, index: index, port: port, stopAnnouncing: func() {}}, nil
+	return &session{log: log, index: index, ports: ports, stopAnnouncing: func() {}}, nil
 }
 
 func (s *session) started() bool { return s.done != nil }
 
-// start has the card's frames answered by worker until ctx ends, stop is called
-// or the card fails; done is closed then.
-func (s *session) start(ctx context.Context, worker *responder.Worker) {
+// start has the card's frames answered by r's workers until ctx ends, stop is
+// called or the card fails; done is closed then.
+func (s *session) start(ctx context.Context, r *responder.Responder) {
 	s.done = make(chan struct{})
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.announceCtx, s.stopAnnouncing = context.WithCancel(s.ctx)
+	s.errs = make([]error, len(s.ports))
+	var running sync.WaitGroup
+	for i, port := range s.ports {
+		h := &handler{worker: r.Worker(i)}
+		s.handlers = append(s.handlers, h)
+		running.Go(func() {
+			// Nothing that is announced or answered is true once the card has failed
+			// for one of them.
+			defer s.cancel()
+			s.errs[i] = port.Run(s.ctx, h)
+		})
+	}
 	go func() {
 		defer close(s.done)
-		// Nothing that is announced or answered is true once the card has failed.
-		defer s.cancel()
-		s.err = s.port.Run(s.ctx, handler{worker, &s.beat})
+		running.Wait()
 	}()
+}
+
+// setFilter replaces the filter of every worker's socket.
+func (s *session) setFilter(filter []bpf.Instruction) (err error) {
+	for _, port := range s.ports {
+		err = errors.Join(err, port.SetFilter(filter))
+	}
+	return err
+}
+
+// stats is what all the ports counted.
+func (s *session) stats() (sum capture.Stats) {
+	for _, port := range s.ports {
+		sum.Add(port.Stats())
+	}
+	return sum
+}
+
+// beat is when that worker moved last that did so longest ago. One that had no frame yet
+// sleeps, and is left out; 0 if that goes for all.
+func (s *session) beat() (oldest int64) {
+	for _, h := range s.handlers {
+		if at := h.beat.Load(); at != 0 && (oldest == 0 || at < oldest) {
+			oldest = at
+		}
+	}
+	return oldest
 }
 
 // announce announces targets from the first one on; what was being announced is
@@ -112,7 +153,7 @@ func (s *session) announceAlso(targets iter.Seq[announce.Target]) {
 			if s.pace.wait(ctx); ctx.Err() != nil {
 				return nil
 			}
-			return s.port.Send(frame)
+			return s.ports[0].Send(frame)
 		})
 		if err != nil {
 			s.log.Warn("announcing the aliases failed", "error", err)
@@ -128,6 +169,9 @@ func (s *session) stop() (capture.Stats, error) {
 		<-s.done
 	}
 	s.announcing.Wait()
-	closeErr := s.port.Close()
-	return s.port.Stats(), errors.Join(s.err, closeErr)
+	errs := s.errs
+	for _, port := range s.ports {
+		errs = append(errs, port.Close())
+	}
+	return s.stats(), errors.Join(errs...)
 }

@@ -18,7 +18,7 @@ type glance struct {
 	stats     capture.Stats
 	published []responder.Interface
 	conflicts uint64
-	beat      int64 // when the worker moved last, in ns since the epoch; 0: it had no frame yet
+	beat      int64 // when that worker moved last that did so longest ago, in ns since the epoch; 0: none had a frame yet
 }
 
 // glance looks at the card from another goroutine.
@@ -28,8 +28,8 @@ func (c *card) glance() (g glance) {
 		g = glance{state: c.state, stats: c.stats, published: c.table.published, conflicts: uint64(len(c.conflicts.seen))}
 		g.up = c.session != nil && c.session.started()
 		if c.session != nil {
-			g.beat = c.session.beat.Load()
-			g.stats.Add(c.session.port.Stats())
+			g.beat = c.session.beat()
+			g.stats.Add(c.session.stats())
 		}
 		return nil
 	})
@@ -117,7 +117,7 @@ func (d *Daemon) Moving() error {
 	for _, c := range d.now.Load().cards {
 		g := c.glance()
 		if quiet := time.Since(time.Unix(0, g.beat)); g.up && g.beat != 0 && quiet > stuck {
-			return fmt.Errorf("card %s: its worker has not moved for %v", c.name, quiet.Round(time.Second))
+			return fmt.Errorf("card %s: a worker has not moved for %v", c.name, quiet.Round(time.Second))
 		}
 	}
 	return nil

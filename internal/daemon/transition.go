@@ -60,6 +60,11 @@ func (d *Daemon) make(t transition) (next *state, warnings []responder.Warning, 
 		c.start(d.ctx)
 	}
 	d.now.Store(next)
+	for _, c := range next.cards {
+		if !slices.Contains(fresh, c) && old.cfg.Listening(c.name) != next.cfg.Listening(c.name) {
+			c.log.Warn("how the card is listened on changes at the next start: workers, fanout, ring, spin, qdisc")
+		}
+	}
 	for _, c := range old.cards {
 		if !slices.Contains(next.cards, c) {
 			c.stop()
@@ -80,7 +85,7 @@ func (d *Daemon) cards(old, next *state) (fresh []*card, err error) {
 			next.cards = append(next.cards, old.cards[n])
 			continue
 		}
-		c := newCard(name, d.deps)
+		c := newCard(name, listen(name, next.cfg.Listening(name), d.cpus), d.deps)
 		c.want(next.wants[name])
 		fresh = append(fresh, c)
 		next.cards = append(next.cards, c)

@@ -52,6 +52,16 @@ func Open() (*Kernel, error) {
 	return k, nil
 }
 
+// Queues tells over how many queues a card can receive: as many processors may be
+// busy with that at a time. It is 1 for a card that does not exist.
+func Queues(name string) int {
+	card, err := netlink.LinkByName(name)
+	if err != nil {
+		return 1
+	}
+	return max(1, card.Attrs().NumRxQueues)
+}
+
 // Changed delivers a value whenever a card, an IPv4 address or a default route
 // may have changed since the last value was taken; many changes in a row are
 // one. It is never closed while k is open.

@@ -19,3 +19,6 @@ func (k *Kernel) Read(name string) (Facts, error) { return Facts{}, ErrUnsupport
 
 // Names fails: see ErrUnsupported.
 func (k *Kernel) Names() ([]string, error) { return nil, ErrUnsupported }
+
+// Queues is 1.
+func Queues(name string) int { return 1 }
