@@ -3,7 +3,7 @@
 // answers them. It knows no protocol.
 //
 // The three implementations of Port are Card, File and Memory. Handlers wrap
-// each other: Recorder writes what passes to a pcapng file, Faults damages it
+// each other: Recorder copies what passes for whoever wants it, Faults damages it
 // on purpose.
 package capture
 

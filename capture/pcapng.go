@@ -11,12 +11,13 @@ import (
 // their own.
 
 const (
-	ngSection   = 0x0a0d0d0a // the same in either byte order
-	ngIface     = 1
-	ngObsolete  = 2 // the packet block before there was the enhanced one
-	ngSimple    = 3
-	ngEnhanced  = 6
-	ngByteOrder = 0x1a2b3c4d
+	ngSection    = 0x0a0d0d0a // the same in either byte order
+	ngIface      = 1
+	ngObsolete   = 2 // the packet block before there was the enhanced one
+	ngSimple     = 3
+	ngStatistics = 5
+	ngEnhanced   = 6
+	ngByteOrder  = 0x1a2b3c4d
 
 	ngBlockHead = 8  // type, length
 	ngBlockMin  = 12 // and the length once more at the end
@@ -26,13 +27,22 @@ const (
 	maxInterfaces = 65536
 )
 
-// What options are looked at; the same numbers mean other things in other blocks.
+// The options that are read or written; the same numbers mean other things in other
+// blocks.
 const (
 	ngEndOfOptions = 0
 	ngComment      = 1 // any block
+	ngName         = 2 // interface
+	ngFlags        = 2 // enhanced packet
 	ngApplication  = 4 // section header
+	ngReceived     = 4 // statistics
+	ngDropped      = 5 // statistics
 	ngResolution   = 9 // interface
 	ngTimeOffset   = 14
+
+	// Of ngFlags, the lowest two bits.
+	ngInbound  = 1
+	ngOutbound = 2
 )
 
 // An ngInterface is what later blocks need of an interface description.

@@ -133,9 +133,10 @@ type PcapngWriter struct {
 	block []byte // the block being built, reused
 }
 
-// NewPcapngWriter writes a section header and the description of one interface to
-// w; an error of w is reported by the first Flush or WriteFrame that meets it.
-func NewPcapngWriter(w io.Writer) *PcapngWriter {
+// NewPcapngWriter writes a section header and the descriptions of interfaces to w, by
+// their names; without any it is one that has none. An error of w is reported by the
+// first Flush or WriteFrame that meets it.
+func NewPcapngWriter(w io.Writer, interfaces ...string) *PcapngWriter {
 	p := &PcapngWriter{output: output{buf: bufio.NewWriterSize(w, readAhead)}}
 
 	p.begin(ngSection)
@@ -147,25 +148,66 @@ func NewPcapngWriter(w io.Writer) *PcapngWriter {
 	p.option(ngEndOfOptions, "")
 	p.end() // into an empty buffer: cannot fail
 
-	p.begin(ngIface)
-	p.put32(linkEthernet)
-	p.put32(maxFrame)
-	p.option(ngResolution, "\x09") // 10^-9 s
-	p.option(ngEndOfOptions, "")
-	p.end()
+	if len(interfaces) == 0 {
+		interfaces = []string{""}
+	}
+	for _, name := range interfaces {
+		p.begin(ngIface)
+		p.put32(linkEthernet)
+		p.put32(maxFrame)
+		if name != "" {
+			p.option(ngName, name)
+		}
+		p.option(ngResolution, "\x09") // 10^-9 s
+		p.option(ngEndOfOptions, "")
+		p.end()
+	}
 	return p
 }
 
-// WriteFrame writes a frame; see FrameWriter. A comment longer than an option can be,
-// 65535 bytes, is cut.
+// WriteFrame writes a frame of the first interface; see FrameWriter. A comment longer
+// than an option can be, 65535 bytes, is cut.
 func (w *PcapngWriter) WriteFrame(t int64, data []byte, comment string) error {
+	return w.write(0, 0, t, data, comment)
+}
+
+// WriteRecorded writes what came off a tape of an interface, by its place among those
+// of NewPcapngWriter, with the direction that it went.
+func (w *PcapngWriter) WriteRecorded(iface int, r Recorded, comment string) error {
+	flags := uint32(ngInbound)
+	if r.Direction != In {
+		flags = ngOutbound
+	}
+	return w.write(iface, flags, r.Time, r.Data, comment)
+}
+
+// WriteStatistics writes how many frames of an interface there were at time t, and
+// how many of them are missing from the file.
+func (w *PcapngWriter) WriteStatistics(iface int, t int64, frames, missing uint64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.begin(ngStatistics)
+	w.put32(uint32(iface))
+	w.put32(uint32(uint64(t) >> 32))
+	w.put32(uint32(t))
+	w.option(ngReceived, string(binary.LittleEndian.AppendUint64(nil, frames)))
+	w.option(ngDropped, string(binary.LittleEndian.AppendUint64(nil, missing)))
+	w.option(ngEndOfOptions, "")
+	if err := w.end(); err != nil {
+		return fmt.Errorf("write capture file: %w", err)
+	}
+	return nil
+}
+
+// write writes a frame; flags are those of its block, 0 for none.
+func (w *PcapngWriter) write(iface int, flags uint32, t int64, data []byte, comment string) error {
 	if err := checkFrame(t, data, maxSeconds-1); err != nil {
 		return err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.begin(ngEnhanced)
-	w.put32(0) // the interface
+	w.put32(uint32(iface))
 	w.put32(uint32(uint64(t) >> 32))
 	w.put32(uint32(t))
 	w.put32(uint32(len(data)))
@@ -175,6 +217,12 @@ func (w *PcapngWriter) WriteFrame(t int64, data []byte, comment string) error {
 	if comment != "" {
 		// UTF-8 by the format's law, also after the cut.
 		w.option(ngComment, strings.ToValidUTF8(comment[:min(len(comment), math.MaxUint16)], ""))
+	}
+	if flags != 0 {
+		w.put32(ngFlags | 4<<16) // an option's code and length
+		w.put32(flags)
+	}
+	if comment != "" || flags != 0 {
 		w.option(ngEndOfOptions, "")
 	}
 	if err := w.end(); err != nil {

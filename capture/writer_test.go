@@ -225,3 +225,37 @@ func TestOthersReadIt(t *testing.T) {
 		}
 	}
 }
+
+func TestRecordedFormat(t *testing.T) {
+	var b bytes.Buffer
+	w := NewPcapngWriter(&b, "v0", "eth12")
+	w.Flush()
+	b.Reset()
+	if err := errors.Join(w.WriteRecorded(1, Recorded{Time: 3, Direction: Withheld, Data: []byte{1, 2}}, "hi"), w.WriteStatistics(1, 0x0102030405060708, 9, 4), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	want := []byte{
+		6, 0, 0, 0, // enhanced packet block
+		56, 0, 0, 0,
+		1, 0, 0, 0, // interface
+		0, 0, 0, 0, 3, 0, 0, 0, // time
+		2, 0, 0, 0, 2, 0, 0, 0, // captured, on the wire
+		1, 2, 0, 0,
+		1, 0, 2, 0, 'h', 'i', 0, 0, // opt_comment
+		2, 0, 4, 0, 2, 0, 0, 0, // epb_flags: outbound
+		0, 0, 0, 0, // opt_endofopt
+		56, 0, 0, 0,
+
+		5, 0, 0, 0, // interface statistics block
+		52, 0, 0, 0,
+		1, 0, 0, 0, // interface
+		4, 3, 2, 1, 8, 7, 6, 5, // time, high half first
+		4, 0, 8, 0, 9, 0, 0, 0, 0, 0, 0, 0, // isb_ifrecv
+		5, 0, 8, 0, 4, 0, 0, 0, 0, 0, 0, 0, // isb_ifdrop
+		0, 0, 0, 0, // opt_endofopt
+		52, 0, 0, 0,
+	}
+	if !bytes.Equal(b.Bytes(), want) {
+		t.Errorf("got  %x\nwant %x", b.Bytes(), want)
+	}
+}

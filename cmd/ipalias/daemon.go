@@ -75,6 +75,7 @@ func daemonCommands(e env) []*cobra.Command {
 	return []*cobra.Command{
 		showCommand(e),
 		statsCommand(e),
+		recordCommand(e),
 		addCommand(e),
 		delCommand(e),
 		reloadCommand(e),

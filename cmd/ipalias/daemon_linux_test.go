@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ipalias/ipalias/capture"
 	"github.com/ipalias/ipalias/internal/config"
 	"github.com/ipalias/ipalias/internal/control"
 	"github.com/ipalias/ipalias/responder"
@@ -75,6 +77,16 @@ func (canned) Diff(_ context.Context, s *control.Source) (*control.Diff, error) 
 
 func (c canned) Save(context.Context) (*control.Saved, error) {
 	return &control.Saved{Source: c.source, Text: "# Written by ipalias save: x\nmtu = 1500\n"}, nil
+}
+
+func (canned) Record(_ context.Context, _ control.Peer, r control.Recording, begin func() io.Writer) (*control.Recorded, error) {
+	if r.Card == "eth7" {
+		return nil, control.Refuse(http.StatusNotFound, "there is no card eth7")
+	}
+	w := capture.NewPcapngWriter(begin(), "eth0")
+	w.WriteFrame(1, make([]byte, 60), "arp-answered")
+	w.Close()
+	return &control.Recorded{Frames: 1, Lost: r.Frames}, nil
 }
 
 func TestDaemonCommands(t *testing.T) {
@@ -144,6 +156,13 @@ func TestDaemonCommands(t *testing.T) {
 		{"save " + in("own.toml"), failed, "", "the daemon's own configuration"},
 		{"save " + in("theirs.toml"), failed, "", "was not written by ipalias save"},
 		{"save", misuse, "", "need one file"},
+		{"record -w -", done, "arp-answered", "1 frame recorded\n"},
+		{"record -w " + in("a.pcapng") + " -c 7", done, "", "1 frame recorded, 7 lost"},
+		{"record --json -w " + in("a.pcapng"), done, "", `"frames": 1`},
+		{"record -w " + in("a.pcapng") + " -i eth7", failed, "", "there is no card eth7"},
+		{"record -w " + in("none/a.pcapng"), failed, "", "no such file or directory"},
+		{"record", misuse, "", "-w FILE"},
+		{"record -w - --time -1s", misuse, "", "expected more than 0"},
 		{"show --socket " + in("none"), failed, "", "no daemon listens on"},
 	} {
 		var stdout, stderr bytes.Buffer
@@ -157,6 +176,10 @@ func TestDaemonCommands(t *testing.T) {
 				t.Errorf("%s: %s is %q, want %q", tc.command, out.name, out.got, out.want)
 			}
 		}
+	}
+	// What was refused did not empty it.
+	if info, err := os.Stat(in("a.pcapng")); err != nil || info.Size() < 100 || info.Mode() != 0o600 {
+		t.Errorf("the recording: %v, %v", info, err)
 	}
 	if text, err := os.ReadFile(in("own.toml")); err != nil || string(text) != "[interface.eth0]\n" {
 		t.Errorf("the daemon's configuration is %q now (%v)", text, err)

@@ -9,6 +9,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/ipalias/ipalias/capture"
 	"github.com/ipalias/ipalias/internal/config"
@@ -34,6 +35,10 @@ type Backend interface {
 	Replace(ctx context.Context, who Peer, s Source) (*Result, error)
 	Diff(ctx context.Context, s *Source) (*Diff, error) // s nil: the daemon's own file
 	Save(ctx context.Context) (*Saved, error)
+
+	// Record writes a capture file, pcapng, to what begin gives, until ctx ends. It calls
+	// begin once, as soon as nothing can be refused any more.
+	Record(ctx context.Context, who Peer, r Recording, begin func() io.Writer) (*Recorded, error)
 }
 
 // A Peer is a process at the other end of a connection.
@@ -203,6 +208,20 @@ type ReloadStats struct {
 	Done   uint64 `json:"done"`
 	Failed uint64 `json:"failed"`
 	Error  string `json:"error,omitempty"` // of the last one, if it failed
+}
+
+// A Recording says which frames are wanted.
+type Recording struct {
+	Card    string  `json:"card,omitempty"`    // those of one; "": of all that there are now
+	Frames  uint64  `json:"frames,omitempty"`  // so many and no more, answers too; 0: no limit
+	Seconds float64 `json:"seconds,omitempty"` // for so long; 0: until the client has enough
+}
+
+// Recorded tells how a recording went.
+type Recorded struct {
+	Frames uint64 `json:"frames"`
+	Lost   uint64 `json:"lost"` // frames that are missing because the reader was too slow
+	Error  string `json:"error,omitempty"`
 }
 
 // Health tells whether all is as it should be, and if not, what is wrong.

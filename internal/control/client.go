@@ -127,17 +127,22 @@ func once[T any](ctx context.Context, c *Client, method, path string, body []byt
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		refused := &Error{Status: resp.StatusCode}
-		if json.Unmarshal(answer, refused) != nil || refused.Message == "" {
-			refused.Message = "the daemon answered " + resp.Status
-		}
-		return nil, refused
+		return nil, refusedWith(resp, answer)
 	}
 	into := new(T)
 	if err := json.Unmarshal(answer, into); err != nil {
 		return nil, fmt.Errorf("read the daemon's answer: %w", err)
 	}
 	return into, nil
+}
+
+// refusedWith reads an answer that refuses.
+func refusedWith(resp *http.Response, answer []byte) *Error {
+	refused := &Error{Status: resp.StatusCode}
+	if json.Unmarshal(answer, refused) != nil || refused.Message == "" {
+		refused.Message = "the daemon answered " + resp.Status
+	}
+	return refused
 }
 
 // explain says what a failed connection means.

@@ -42,6 +42,7 @@ type Server struct {
 	Log     *slog.Logger
 	Group   string // whose members may change the table, beside root and the daemon's own user; "" for nobody's
 
+	ctx   context.Context // ends with Serve
 	crowd crowd
 	body  chan struct{} // one token: reading a large body
 	large chan struct{} // maxLarge tokens
@@ -50,6 +51,7 @@ type Server struct {
 // Serve answers until ctx ends; then it returns nil, after the requests that are
 // being answered.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	s.ctx = ctx
 	s.body, s.large = make(chan struct{}, 1), make(chan struct{}, maxLarge)
 	server := &http.Server{
 		Handler:           s.handler(),
@@ -122,6 +124,7 @@ func (s *Server) handler() http.Handler {
 		}
 		return s.Backend.Diff(ctx, &source)
 	})
+	mux.HandleFunc("POST /v1/record", s.record)
 	mux.Handle("/", s.serve(func(r *http.Request, _ Peer, _ []byte) (any, error) {
 		return nil, Refuse(http.StatusNotFound, "there is no %s %s here", r.Method, r.URL.Path)
 	}))
@@ -159,42 +162,53 @@ func (s *Server) serve(do func(*http.Request, Peer, []byte) (any, error)) http.H
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn := r.Context().Value(connKey{}).(net.Conn)
 		answer, err := s.ask(conn, r, do)
-		status := http.StatusOK
-		if err != nil {
-			answer, status = refusal(err)
-		}
-		if h, ok := answer.(*Health); ok && !h.OK {
-			status = http.StatusServiceUnavailable
-		}
-		text, err := json.MarshalIndent(answer, "", "  ")
-		if err != nil { // nothing of ours cannot be written
-			status, text = http.StatusInternalServerError, []byte(`{"error": "the answer can't be written"}`)
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", strconv.Itoa(len(text)+1))
-		w.WriteHeader(status)
-		w.Write(append(text, '\n'))
+		s.answer(w, answer, err)
 		s.crowd.work(conn, false)
 	})
 }
 
-func (s *Server) ask(conn net.Conn, r *http.Request, do func(*http.Request, Peer, []byte) (any, error)) (any, error) {
+// answer writes an answer, or what err says.
+func (s *Server) answer(w http.ResponseWriter, answer any, err error) {
+	status := http.StatusOK
+	if err != nil {
+		answer, status = refusal(err)
+	}
+	if h, ok := answer.(*Health); ok && !h.OK {
+		status = http.StatusServiceUnavailable
+	}
+	text, err := json.MarshalIndent(answer, "", "  ")
+	if err != nil { // nothing of ours cannot be written
+		status, text = http.StatusInternalServerError, []byte(`{"error": "the answer can't be written"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)+1))
+	w.WriteHeader(status)
+	w.Write(append(text, '\n'))
+}
+
+// admit tells who asks, and reads the body of those who may change something.
+func (s *Server) admit(conn net.Conn, r *http.Request) (who Peer, body []byte, err error) {
 	socket, ok := conn.(*net.UnixConn)
 	if !ok {
-		return nil, Refuse(http.StatusForbidden, "not a Unix socket")
+		return who, nil, Refuse(http.StatusForbidden, "not a Unix socket")
 	}
-	who, err := peerOf(socket)
+	if who, err = peerOf(socket); err != nil {
+		return who, nil, Refuse(http.StatusForbidden, "%v", err)
+	}
+	if r.Method == http.MethodGet {
+		return who, nil, nil
+	}
+	if !s.mayChange(who) {
+		return who, nil, Refuse(http.StatusForbidden, "user %d may look, but not change: root may, the daemon's own user, and members of the group that ipaliasd --group names", who.UID)
+	}
+	body, err = s.read(r)
+	return who, body, err
+}
+
+func (s *Server) ask(conn net.Conn, r *http.Request, do func(*http.Request, Peer, []byte) (any, error)) (any, error) {
+	who, body, err := s.admit(conn, r)
 	if err != nil {
-		return nil, Refuse(http.StatusForbidden, "%v", err)
-	}
-	var body []byte
-	if r.Method != http.MethodGet {
-		if !s.mayChange(who) {
-			return nil, Refuse(http.StatusForbidden, "user %d may look, but not change: root may, the daemon's own user, and members of the group that ipaliasd --group names", who.UID)
-		}
-		if body, err = s.read(r); err != nil {
-			return nil, err
-		}
+		return nil, err
 	}
 	s.crowd.work(conn, true)
 	select {

@@ -34,6 +34,7 @@ type card struct {
 
 	kernel    *link.Kernel
 	table     table
+	lookout   *lookout
 	conflicts conflictLog
 
 	facts     link.Facts // as followed last
@@ -63,6 +64,7 @@ func newCard(name string, how capture.CardConfig, deps Deps) *card {
 		table:     table{log: log, responder: responder.New(how.Workers), observe: deps.Observe},
 		conflicts: conflictLog{log: log},
 	}
+	c.lookout = newLookout(c.table.responder, how.Workers, &c.table.gate)
 	c.table.gate.Shut() // until it is known who may be answered
 	return c
 }
@@ -312,7 +314,7 @@ func (c *card) serve(ctx context.Context, newMACs bool) (fresh bool) {
 func (c *card) open() error {
 	cfg := c.how
 	cfg.Filter, cfg.Gate = capture.FilterFor(c.table.macs()), &c.table.gate
-	s, err := openSession(c.log, cfg, c.facts.Index)
+	s, err := openSession(c.log, cfg, c.facts.Index, c.lookout)
 	if err != nil {
 		return err
 	}

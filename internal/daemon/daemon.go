@@ -46,6 +46,8 @@ type Daemon struct {
 	file    string        // "" for the command line
 	notes   []string      // warnings of New: said when it is known that the daemon will run
 
+	recordings atomic.Int32 // under way
+
 	now atomic.Pointer[state] // what holds; readers look nowhere else
 
 	mu      sync.Mutex // held by whoever changes what follows

@@ -42,6 +42,7 @@ type session struct {
 	log   *slog.Logger
 	index int             // the card's, at opening
 	ports []*capture.Card // one for each worker
+	look  *lookout
 
 	// Of the ports' Run, once they were started.
 	ctx      context.Context
@@ -75,12 +76,12 @@ func (p *pacer) wait(ctx context.Context) {
 
 // openSession opens the card. Frames collect from now on, and are answered from
 // start on.
-func openSession(log *slog.Logger, cfg capture.CardConfig, index int) (*session, error) {
+func openSession(log *slog.Logger, cfg capture.CardConfig, index int, look *lookout) (*session, error) {
 	ports, err := capture.OpenCards(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return &session{log: log, index: index, ports: ports, stopAnnouncing: func() {}}, nil
+	return &session{log: log, index: index, ports: ports, look: look, stopAnnouncing: func() {}}, nil
 }
 
 func (s *session) started() bool { return s.done != nil }
@@ -100,7 +101,7 @@ func (s *session) start(ctx context.Context, r *responder.Responder) {
 			// Nothing that is announced or answered is true once the card has failed
 			// for one of them.
 			defer s.cancel()
-			s.errs[i] = port.Run(s.ctx, h)
+			s.errs[i] = port.Run(s.ctx, s.look.around(i, h))
 		})
 	}
 	go func() {
@@ -153,7 +154,7 @@ func (s *session) announceAlso(targets iter.Seq[announce.Target]) {
 			if s.pace.wait(ctx); ctx.Err() != nil {
 				return nil
 			}
-			return s.ports[0].Send(frame)
+			return s.look.send(s.ports[0], frame)
 		})
 		if err != nil {
 			s.log.Warn("announcing the aliases failed", "error", err)

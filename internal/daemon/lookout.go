@@ -1,0 +1,37 @@
+package daemon
+
+import (
+	"time"
+
+	"github.com/ipalias/ipalias/capture"
+	"github.com/ipalias/ipalias/responder"
+)
+
+// A lookout is where a card's frames are looked at on their way, by whoever wants to:
+// between its ports and its workers. It stays while sessions come and go, and costs
+// the path nothing worth measuring while nobody looks.
+type lookout struct {
+	recorders []*capture.Recorder // by worker
+	sent      *capture.Recorder   // of what is sent beside the workers
+}
+
+func newLookout(r *responder.Responder, workers int, gate *capture.Gate) *lookout {
+	l := &lookout{sent: capture.NewRecorder(nil, gate)}
+	for i := range workers {
+		w := r.Worker(i)
+		l.recorders = append(l.recorders, capture.NewRecorder(func(frame int) uint8 { return uint8(w.Verdicts()[frame]) }, gate))
+	}
+	return l
+}
+
+// around gives the handler that a port is to run instead of h, which lets worker i
+// answer.
+func (l *lookout) around(i int, h capture.Handler) capture.Handler {
+	return l.recorders[i].Around(h)
+}
+
+// send sends a frame that answers nothing.
+func (l *lookout) send(port capture.Port, frame []byte) error {
+	l.sent.Sent(time.Now().UnixNano(), frame)
+	return port.Send(frame)
+}
