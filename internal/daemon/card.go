@@ -94,6 +94,9 @@ func (c *card) prepare() error {
 	case err != nil:
 		return err
 	}
+	if why := facts.Taken(); why != "" {
+		return fmt.Errorf("card %s is %s", c.name, why)
+	}
 	if err := c.adopt(facts); err != nil {
 		return err
 	}
@@ -227,7 +230,8 @@ func (c *card) follow(ctx context.Context) {
 	switch {
 	case errors.Is(err, link.ErrNotFound):
 		c.endSession()
-		c.say(slog.LevelWarn, "the card does not exist, waiting for it")
+		c.say(slog.LevelWarn, c.whereabouts())
+		c.facts.Up, c.facts.Carrier = false, false
 		return
 	case err != nil:
 		c.say(slog.LevelError, err.Error())
@@ -235,6 +239,12 @@ func (c *card) follow(ctx context.Context) {
 		return
 	}
 	old, oldMACs := c.facts, c.table.macs()
+	if why := facts.Taken(); why != "" {
+		c.endSession()
+		c.facts.Up, c.facts.Carrier = false, false
+		c.say(slog.LevelWarn, "the card is "+why+"; nothing is answered here until it is released")
+		return
+	}
 	if !facts.Up || c.session != nil && c.session.index != facts.Index {
 		c.endSession()
 	}
@@ -259,6 +269,17 @@ func (c *card) follow(ctx context.Context) {
 			c.session.announce(c.table.targets())
 		}
 	}
+}
+
+// whereabouts says what became of a card that is not there. The configuration goes
+// by names: a card that has another one now is another card.
+func (c *card) whereabouts() string {
+	if c.facts.Index != 0 {
+		if name := c.kernel.NameOf(c.facts.Index); name != "" {
+			return "the card is called " + name + " now, waiting for one called " + c.name
+		}
+	}
+	return "the card does not exist, waiting for it"
 }
 
 // adopt takes facts for what holds from now on, and has the table follow.

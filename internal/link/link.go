@@ -32,12 +32,35 @@ type Facts struct {
 	Up      bool   // switched on (IFF_UP): frames can be received if there is a carrier
 	Carrier bool   // frames can pass (IFF_RUNNING): the cable is in, the driver is ready
 
+	// Master is the device that the card is a part of, "" for none, and Kind what it
+	// is: "bridge", "bond", "team", "vrf".
+	Master, Kind string
+
 	Networks []netip.Prefix // IPv4 addresses of the card itself with the length of their network
 	Gateways []netip.Addr   // of the IPv4 default routes through the card, best one first
 
 	// Host holds every IPv4 address of the host, on whichever card: Linux answers
 	// ARP for all of them on all cards (arp_ignore 0). Sorted, each once.
 	Host []netip.Addr
+}
+
+// Taken tells why the card's frames are not its own, and where to answer instead; ""
+// if they are. A bridge or a bond takes what comes in (the kernel's rx_handler) and
+// decides where it goes, so that an answer from the port would come from the wrong
+// place, or twice. A VRF only chooses among routes.
+func (f Facts) Taken() string {
+	what := "a part of the " + f.Kind
+	switch f.Kind {
+	case "", "vrf":
+		return ""
+	case "openvswitch": // the master is its data path, which is no card to answer on
+		return "a port of an Open vSwitch: answer on the port that has its bridge's name instead"
+	case "bridge":
+		what = "a port of the bridge"
+	case "bond", "team":
+		what = "a member of the " + f.Kind
+	}
+	return fmt.Sprintf("%s %s: answer on %[2]s instead", what, f.Master)
 }
 
 // Changes lists what is different in f about the card itself since old, as

@@ -119,6 +119,9 @@ func (k *Kernel) Read(name string) (Facts, error) {
 		return Facts{}, fmt.Errorf("read card %s: %w", name, err)
 	}
 	f := factsOf(card)
+	if err := k.addMaster(&f, card.Attrs().MasterIndex); err != nil {
+		return Facts{}, fmt.Errorf("read the master of card %s: %w", name, err)
+	}
 	if err := k.addAddresses(&f); err != nil {
 		return Facts{}, fmt.Errorf("list addresses: %w", err)
 	}
@@ -130,7 +133,7 @@ func (k *Kernel) Read(name string) (Facts, error) {
 
 // Names lists the cards that exist, but for the loopback, sorted.
 func (k *Kernel) Names() ([]string, error) {
-	cards, err := dump(k.ask.LinkList)
+	cards, err := Dump(k.ask.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list cards: %w", err)
 	}
@@ -157,8 +160,34 @@ func factsOf(card netlink.Link) Facts {
 	}
 }
 
+// addMaster tells what the card is a part of. A master that is gone when it is asked
+// for has let the card go, and that has a notification of its own.
+func (k *Kernel) addMaster(f *Facts, index int) error {
+	if index == 0 {
+		return nil
+	}
+	master, err := k.ask.LinkByIndex(index)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f.Master, f.Kind = master.Attrs().Name, master.Type()
+	return nil
+}
+
+// NameOf gives the name of the card of an index, "" if there is none.
+func (k *Kernel) NameOf(index int) string {
+	card, err := k.ask.LinkByIndex(index)
+	if err != nil {
+		return ""
+	}
+	return card.Attrs().Name
+}
+
 func (k *Kernel) addAddresses(f *Facts) error {
-	list, err := dump(func() ([]netlink.Addr, error) { return k.ask.AddrList(nil, netlink.FAMILY_V4) })
+	list, err := Dump(func() ([]netlink.Addr, error) { return k.ask.AddrList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return err
 	}
@@ -181,7 +210,7 @@ func (k *Kernel) addAddresses(f *Facts) error {
 }
 
 func (k *Kernel) addGateways(f *Facts) error {
-	routes, err := dump(func() ([]netlink.Route, error) {
+	routes, err := Dump(func() ([]netlink.Route, error) {
 		return k.ask.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{}, netlink.RT_FILTER_DST) // no Dst: the default
 	})
 	if err != nil {
@@ -203,9 +232,9 @@ func (k *Kernel) addGateways(f *Facts) error {
 	return nil
 }
 
-// dump lists again while the kernel says that the list changed meanwhile. The
+// Dump lists again while the kernel says that the list changed meanwhile. The
 // last one is taken as it is: the change has a notification of its own.
-func dump[T any](list func() ([]T, error)) (all []T, err error) {
+func Dump[T any](list func() ([]T, error)) (all []T, err error) {
 	for range dumpTries {
 		all, err = list()
 		if !errors.Is(err, netlink.ErrDumpInterrupted) {

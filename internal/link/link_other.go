@@ -22,3 +22,6 @@ func (k *Kernel) Names() ([]string, error) { return nil, ErrUnsupported }
 
 // Queues is 1.
 func Queues(name string) int { return 1 }
+
+// NameOf finds nothing.
+func (k *Kernel) NameOf(index int) string { return "" }

@@ -41,3 +41,21 @@ func TestChanges(t *testing.T) {
 		}
 	}
 }
+
+// There need not be a bond here to know what its members are told.
+func TestTaken(t *testing.T) {
+	for _, tc := range []struct{ master, kind, want string }{
+		{"", "", ""},
+		{"blue", "vrf", ""},
+		{"br0", "bridge", "a port of the bridge br0: answer on br0 instead"},
+		{"bond0", "bond", "a member of the bond bond0: answer on bond0 instead"},
+		{"team0", "team", "a member of the team team0: answer on team0 instead"},
+		{"ovs-system", "openvswitch", "a port of an Open vSwitch: answer on the port that has its bridge's name instead"},
+		{"bat0", "batadv", "a part of the batadv bat0: answer on bat0 instead"},
+	} {
+		f := Facts{Name: "eth0", Master: tc.master, Kind: tc.kind}
+		if got := f.Taken(); got != tc.want {
+			t.Errorf("%s %s: %q, want %q", tc.kind, tc.master, got, tc.want)
+		}
+	}
+}
