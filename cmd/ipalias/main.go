@@ -104,6 +104,9 @@ wrong.`,
 		labCommand(e),
 		versionCommand(e),
 		completionCommand(e),
+		ifconfigCommand(e),
+		routeCommand(e),
+		procCommand(e),
 	)
 	root.AddCommand(daemonCommands(e)...)
 	root.CompletionOptions.DisableDefaultCmd = true // ours has an example, and no PowerShell

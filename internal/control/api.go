@@ -122,6 +122,9 @@ type InterfaceShow struct {
 	Mode      string             `json:"mode"`  // Answer or Observe
 	MAC       string             `json:"mac,omitempty"`
 	MTU       int                `json:"mtu,omitempty"`
+	Up        bool               `json:"up"`        // the card is switched on
+	Carrier   bool               `json:"carrier"`   // and frames can pass
+	Networks  []string           `json:"networks"`  // on link, each "a/n"
 	Addresses uint64             `json:"addresses"` // answered for
 	Counters  responder.Counters `json:"counters"`
 	Labels    []LabelShow        `json:"labels"`
@@ -188,6 +191,7 @@ type InterfaceStats struct {
 	Name      string             `json:"name"`
 	Card      string             `json:"card"`
 	Mode      string             `json:"mode"`      // Answer or Observe
+	Networks  []string           `json:"networks"`  // on link, each "a/n"
 	Addresses uint64             `json:"addresses"` // answered for
 	Labels    int                `json:"labels"`
 	Counters  responder.Counters `json:"counters"`

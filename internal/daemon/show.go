@@ -43,8 +43,10 @@ func (d *Daemon) Show(_ context.Context, label string) (*control.Show, error) {
 		}
 		c := s.cardOf(w.Card)
 		i := control.InterfaceShow{Name: w.Name, Card: w.Card, VLANs: w.Tags, Mode: mode(c.table.observes(w)), Labels: []control.LabelShow{}}
-		i.State = c.glance().state
-		if p := c.resolved(w.Name); p != nil {
+		g := c.glance()
+		i.State, i.Networks = g.state, g.networks(w.Name)
+		i.Up, i.Carrier = g.facts.Up, g.facts.Carrier
+		if p := g.resolved(w.Name); p != nil {
 			i.MAC, i.MTU = net.HardwareAddr(p.MAC[:]).String(), p.MTU
 		}
 		r := c.table.responder

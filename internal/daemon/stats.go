@@ -7,6 +7,7 @@ import (
 
 	"github.com/ipalias/ipalias/capture"
 	"github.com/ipalias/ipalias/internal/control"
+	"github.com/ipalias/ipalias/internal/link"
 	"github.com/ipalias/ipalias/internal/version"
 	"github.com/ipalias/ipalias/responder"
 )
@@ -15,6 +16,7 @@ import (
 type glance struct {
 	state     string
 	up        bool
+	facts     link.Facts
 	stats     capture.Stats
 	published []responder.Interface
 	conflicts uint64
@@ -25,7 +27,7 @@ type glance struct {
 func (c *card) glance() (g glance) {
 	g.state = "the daemon is about to end"
 	c.do(func() error {
-		g = glance{state: c.state, stats: c.stats, published: c.table.published, conflicts: uint64(len(c.conflicts.seen))}
+		g = glance{state: c.state, facts: c.facts, stats: c.stats, published: c.table.published, conflicts: uint64(len(c.conflicts.seen))}
 		g.up = c.session != nil && c.session.started()
 		if c.session != nil {
 			g.beat = c.session.beat()
@@ -37,14 +39,24 @@ func (c *card) glance() (g glance) {
 }
 
 // resolved gives an interface as it was published last, nil if it never was.
-func (c *card) resolved(name string) *responder.Interface {
-	published := c.glance().published
-	for n := range published {
-		if published[n].Name == name {
-			return &published[n]
+func (g *glance) resolved(name string) *responder.Interface {
+	for n := range g.published {
+		if g.published[n].Name == name {
+			return &g.published[n]
 		}
 	}
 	return nil
+}
+
+// networks lists what is on link on an interface.
+func (g *glance) networks(name string) []string {
+	list := []string{}
+	if p := g.resolved(name); p != nil {
+		for _, network := range p.Networks {
+			list = append(list, network.Masked().String())
+		}
+	}
+	return list
 }
 
 // Stats implements control.Backend.
@@ -55,16 +67,18 @@ func (d *Daemon) Stats(context.Context) (*control.Stats, error) {
 		Version: version.String(), Started: d.started.UTC().Format(time.RFC3339), Seconds: time.Since(d.started).Seconds(),
 		Cards: []control.CardStats{}, Interfaces: []control.InterfaceStats{},
 	}
+	glances := map[string]glance{}
 	for _, c := range s.cards {
 		g := c.glance()
+		glances[c.name] = g
 		const noInterface = "" // whose frames these are
 		stats.Cards = append(stats.Cards, control.CardStats{Name: c.name, State: g.state, Up: g.up, Stats: g.stats,
 			Verdicts: occurred(c.table.responder.VerdictCounts(noInterface)), Conflicts: g.conflicts})
 	}
 	for w := range s.all() {
-		c := s.cardOf(w.Card)
+		c, g := s.cardOf(w.Card), glances[w.Card]
 		r := c.table.responder
-		stats.Interfaces = append(stats.Interfaces, control.InterfaceStats{Name: w.Name, Card: w.Card, Mode: mode(c.table.observes(w)), Addresses: r.Size(w.Name),
+		stats.Interfaces = append(stats.Interfaces, control.InterfaceStats{Name: w.Name, Card: w.Card, Mode: mode(c.table.observes(w)), Networks: g.networks(w.Name), Addresses: r.Size(w.Name),
 			Labels: len(w.view.Aliases), Counters: r.Total(w.Name), Verdicts: occurred(r.VerdictCounts(w.Name))})
 	}
 	d.statsMu.Lock()

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ipalias/ipalias/internal/control"
+	"github.com/ipalias/ipalias/internal/nettools"
+)
+
+func ifconfigCommand(e env) *cobra.Command {
+	var r remote
+	cmd := &cobra.Command{
+		Use:   "ifconfig [-a] [NAME [ADDRESS] [netmask MASK] [broadcast ADDRESS] [up | down]]",
+		Short: "The HOWTO's ifconfig: list cards and aliases, set and delete aliases",
+		Long: `Ifconfig without a NAME lists the cards that are up, with -a all of them, and under
+each its aliases with what they counted; with a NAME that one.
+
+With an alias such as eth0:0 it changes the running daemon's table: an ADDRESS (or a
+range, a prefix, @FILE) takes the place of what the label had; "down" deletes the label;
+"up" brings back one of the configuration that was deleted. An alias has the netmask and
+the broadcast address of the network on link that holds it, 255.255.255.255 where
+there is none: "netmask" and "broadcast" are checked, and refused if they differ.
+
+With a card such as eth0 it asks the kernel, with the privileges of whoever runs it: an
+ADDRESS for a card that has none, "up" and "down". What is so already succeeds and
+changes nothing. What would take an address away, and all else that ifconfig(8)
+can do to a card, is refused with the ip command that does it. Without a netmask an
+address gets 255.255.255.0, as in the HOWTO's listing; a loopback one 255.0.0.0.`,
+		Example: `  ipalias ifconfig
+  ipalias ifconfig eth0:0 172.16.3.10
+  ipalias ifconfig eth0:0
+  ipalias ifconfig eth0:0 down
+  sudo ipalias ifconfig eth0 172.16.3.1 netmask 255.255.255.0 up`,
+		DisableFlagParsing: true, // "-a" and "-arp" are words of ifconfig's
+		RunE: func(cmd *cobra.Command, args []string) error {
+			words, help, err := ownFlags(cmd, args)
+			if err != nil || help {
+				return err
+			}
+			all := len(words) > 0 && words[0] == "-a"
+			if all {
+				words = words[1:]
+			}
+			switch {
+			case len(words) == 0:
+				return ifconfigList(cmd.Context(), e, r, all)
+			case len(words) == 1:
+				return ifconfigShow(cmd.Context(), e, r, words[0])
+			}
+			q, err := parseIfconfig(words)
+			if err != nil {
+				return err
+			}
+			if isAlias(q.name) {
+				return q.alias(cmd.Context(), e, r)
+			}
+			return q.card(e, r)
+		},
+	}
+	r.flags(cmd, `a JSON document: "interfaces"; after a change "changed", "changes" and "warnings"`)
+	return cmd
+}
+
+// isAlias tells an alias' label from a card: no card has a colon in its name.
+func isAlias(name string) bool { return strings.Contains(name, ":") }
+
+// ownFlags takes our own flags, which begin with two dashes, out of a command
+// line whose other words are those of a program from before there were such.
+func ownFlags(cmd *cobra.Command, args []string) (words []string, help bool, err error) {
+	var own []string
+	for n := 0; n < len(args); n++ {
+		switch a := args[n]; {
+		case a == "-h":
+			own = append(own, "--help")
+		case a == "--socket" && n+1 < len(args):
+			own = append(own, a, args[n+1])
+			n++
+		case strings.HasPrefix(a, "--"):
+			own = append(own, a)
+		default:
+			words = append(words, a)
+		}
+	}
+	cmd.DisableFlagParsing = false
+	if err := cmd.ParseFlags(own); err != nil {
+		return nil, false, badCommandLine("%w", err)
+	}
+	if help, _ = cmd.Flags().GetBool("help"); help {
+		return nil, true, cmd.Help()
+	}
+	return words, false, nil
+}
+
+// ifconfigList prints the cards, and the daemon's aliases under theirs.
+func ifconfigList(ctx context.Context, e env, r remote, all bool) error {
+	cards, err := nettools.Cards()
+	if err != nil && !errors.Is(err, nettools.ErrUnsupported) {
+		return err
+	}
+	show, asked := r.client().Show(ctx, "")
+	if asked != nil {
+		show = &control.Show{}
+	}
+	list := []ifEntry{}
+	shown := map[string]bool{}
+	for _, c := range cards {
+		under := func(i control.InterfaceShow) bool {
+			own := slices.ContainsFunc(cards, func(c nettools.Card) bool { return c.Name == i.Name })
+			return i.Name == c.Name || i.Card == c.Name && !own // a VLAN that only the daemon knows
+		}
+		if c.Up || all {
+			list = append(list, cardEntries(c)...)
+		}
+		for _, i := range show.Interfaces {
+			if under(i) {
+				shown[i.Name] = true
+				if c.Up || all {
+					list = append(list, aliasEntries(i)...)
+				}
+			}
+		}
+	}
+	// The daemon may live in another network namespace than we do.
+	for _, i := range show.Interfaces {
+		if !shown[i.Name] {
+			list = append(list, aliasEntries(i)...)
+		}
+	}
+	if err := printEntries(e, r, list); err != nil {
+		return err
+	}
+	if asked != nil {
+		return fmt.Errorf("the aliases are not listed: %w", asked)
+	}
+	return nil
+}
+
+// ifconfigShow prints one card, or one alias.
+func ifconfigShow(ctx context.Context, e env, r remote, name string) error {
+	cards, err := nettools.Cards()
+	if err != nil && !errors.Is(err, nettools.ErrUnsupported) {
+		return err
+	}
+	for _, c := range cards {
+		for n, entry := range cardEntries(c) {
+			if entry.Name == name && (n == 0 || isAlias(name)) { // also an alias of the kernel's
+				return printEntries(e, r, []ifEntry{entry})
+			}
+		}
+	}
+	if !isAlias(name) {
+		return noCard(name, cards)
+	}
+	show, err := r.client().Show(ctx, name)
+	if err != nil {
+		return refused(err)
+	}
+	var list []ifEntry
+	for _, i := range show.Interfaces {
+		list = append(list, aliasEntries(i)...)
+	}
+	if len(list) == 0 {
+		return fmt.Errorf("%s is down: ipalias ifconfig %[1]s up brings it back", name)
+	}
+	return printEntries(e, r, list)
+}
+
+// noCard is the error for a card that does not exist, with those that do.
+func noCard(name string, cards []nettools.Card) error {
+	var names []string
+	for _, c := range cards {
+		names = append(names, c.Name)
+	}
+	return fmt.Errorf("%w %q; those that exist: %s", nettools.ErrNoCard, name, strings.Join(names, ", "))
+}
+
+// maskOf gives the netmask and the broadcast address of the network on link that
+// holds all of first to last: of a label 255.255.255.255 where none does, and of a
+// network too small for one the limited broadcast (RFC 3021).
+func maskOf(networks []string, first, last netip.Addr) (mask, broadcast netip.Addr) {
+	best := netip.PrefixFrom(first, 32)
+	for _, text := range networks {
+		p, err := netip.ParsePrefix(text)
+		if err == nil && p.Contains(first) && p.Contains(last) && (p.Bits() > best.Bits() || best.Bits() == 32) {
+			best = p
+		}
+	}
+	return netmask(best.Bits()), broadcastOf(best)
+}
+
+// netmask writes a prefix's length as it was written in 1996.
+func netmask(bits int) netip.Addr {
+	ones := ^uint32(0) << (32 - bits)
+	return netip.AddrFrom4([4]byte{byte(ones >> 24), byte(ones >> 16), byte(ones >> 8), byte(ones)})
+}
+
+// bitsOf is the length of a netmask; ok is false for one with holes.
+func bitsOf(mask netip.Addr) (bits int, ok bool) {
+	for bits := range 33 {
+		if netmask(bits) == mask {
+			return bits, true
+		}
+	}
+	return 0, false
+}
+
+// broadcastOf gives the last address of a network.
+func broadcastOf(p netip.Prefix) netip.Addr {
+	if p.Bits() > 30 {
+		return netmask(32)
+	}
+	a, mask := p.Addr().As4(), netmask(p.Bits()).As4()
+	for n := range a {
+		a[n] |= ^mask[n]
+	}
+	return netip.AddrFrom4(a)
+}

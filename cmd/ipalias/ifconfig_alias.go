@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/ipalias/ipalias/internal/control"
+)
+
+// alias does what is asked for with an alias: through the daemon, all or nothing.
+func (q *ifRequest) alias(ctx context.Context, e env, r remote) error {
+	edit := control.Edit{Do: control.Set, Label: q.name}
+	if p, err := netip.ParsePrefix(q.address); err == nil && p != p.Masked() {
+		// ifconfig's way to say a netmask. A prefix without host bits is all of it.
+		q.address = p.Addr().String()
+		if !q.netmask.IsValid() && p.Addr().Is4() {
+			q.netmask = netmask(p.Bits())
+		}
+	}
+	if q.address != "" {
+		var err error
+		if edit.Addresses, err = readAddresses([]string{q.address}); err != nil {
+			return err
+		}
+	}
+	if err := q.checkOthers(ctx, r); err != nil {
+		return err
+	}
+	if err := q.checkNetwork(ctx, r, edit.Addresses); err != nil {
+		return err
+	}
+	switch {
+	case q.down:
+		edit.Do = control.Delete
+	case q.address == "" && q.up:
+		var err error
+		if edit, err = q.comeBack(ctx, r); err != nil {
+			return err
+		}
+	}
+	if edit.Do == control.Set && len(edit.Addresses) == 0 { // nothing but words about what is so already
+		return printResult(e, r, &control.Result{Changes: []string{}, Warnings: []string{}}, nil)
+	}
+	result, err := r.client().Edit(ctx, edit)
+	return printResult(e, r, result, err)
+}
+
+// comeBack makes the edit that brings back what was deleted of a label of the
+// configuration; one without addresses if nothing was.
+func (q *ifRequest) comeBack(ctx context.Context, r remote) (control.Edit, error) {
+	edit := control.Edit{Do: control.Set, Label: q.name}
+	show, err := r.client().Show(ctx, q.name)
+	if err != nil {
+		return edit, refused(err)
+	}
+	for _, i := range show.Interfaces {
+		for _, l := range i.Labels {
+			for _, entry := range l.Entries {
+				if entry.From == control.Removed {
+					edit.Do, edit.Addresses = control.Add, append(edit.Addresses, entry.Range)
+				}
+			}
+			if l.More > 0 && edit.Do == control.Add {
+				return edit, fmt.Errorf("%s has more entries than are listed: ipalias add %[1]s ADDRESS... brings them back", q.name)
+			}
+		}
+	}
+	return edit, nil
+}
+
+// checkOthers refuses the words that are about the card, but for those that say
+// what is so already.
+func (q *ifRequest) checkOthers(ctx context.Context, r remote) error {
+	for _, o := range q.others {
+		switch o.word {
+		case "add", "del":
+			return fmt.Errorf("%s is not done here: ipalias %[1]s %s %s", o.word, q.name, o.value())
+		case "mtu", "hw", "metric":
+			show, err := r.client().Show(ctx, q.name)
+			if err != nil {
+				return refused(err)
+			}
+			same := slices.ContainsFunc(show.Interfaces, func(i control.InterfaceShow) bool {
+				return o.is(i.MTU, i.MAC)
+			})
+			if !same {
+				return o.refuse(q.name)
+			}
+		default:
+			return o.refuse(q.name)
+		}
+	}
+	return nil
+}
+
+// is tells whether a word says what is so already, of a card with this MTU and MAC.
+func (o ifOther) is(mtu int, mac string) bool {
+	switch o.word {
+	case "mtu":
+		return o.value() == fmt.Sprint(mtu)
+	case "hw":
+		return strings.EqualFold(o.value(), mac)
+	case "metric":
+		return o.value() == "0" || o.value() == "1" // what ifconfig shows for none
+	}
+	return false
+}
+
+// checkNetwork refuses a netmask or a broadcast address other than those of the
+// network that holds the alias. 255.255.255.255, by which people said that an alias
+// brings no route, says what is so here anyway.
+func (q *ifRequest) checkNetwork(ctx context.Context, r remote, addresses []string) error {
+	if !q.netmask.IsValid() && !q.broadcast.IsValid() {
+		return nil
+	}
+	networks, addresses, err := q.network(ctx, r, addresses)
+	if err != nil {
+		return err
+	}
+	for _, text := range addresses {
+		first, last, ok := ends(text)
+		if !ok {
+			continue
+		}
+		mask, broadcast := maskOf(networks, first, last)
+		maskFits := !q.netmask.IsValid() || q.netmask == mask || q.netmask == netmask(32)
+		broadcastFits := !q.broadcast.IsValid() || q.broadcast == broadcast || q.broadcast == first
+		if !maskFits || !broadcastFits {
+			return fmt.Errorf("%s has netmask %s and broadcast %s, those of the network on link that holds it: leave them out, or give the interface another network in its configuration",
+				text, mask, broadcast)
+		}
+	}
+	return nil
+}
+
+// network gives what is on link for the alias, and the addresses that it has
+// already if no new ones are asked for.
+func (q *ifRequest) network(ctx context.Context, r remote, addresses []string) (networks, _ []string, err error) {
+	if len(addresses) > 0 { // the label need not exist yet
+		stats, err := r.client().Stats(ctx)
+		if err != nil {
+			return nil, nil, refused(err)
+		}
+		for _, i := range stats.Interfaces {
+			if i.Name == cardName(q.name) {
+				networks = i.Networks
+			}
+		}
+		return networks, addresses, nil
+	}
+	show, err := r.client().Show(ctx, q.name)
+	if err != nil {
+		return nil, nil, refused(err)
+	}
+	for _, i := range show.Interfaces {
+		networks = i.Networks
+		for _, l := range i.Labels {
+			for _, entry := range inForce(l) {
+				addresses = append(addresses, entry.Range)
+			}
+		}
+	}
+	return networks, addresses, nil
+}

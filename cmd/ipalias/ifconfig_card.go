@@ -1,0 +1,141 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"slices"
+
+	"github.com/ipalias/ipalias/internal/control"
+	"github.com/ipalias/ipalias/internal/nettools"
+)
+
+// card does what is asked for with a card of the kernel's: with the privileges of
+// whoever runs us, and nothing that takes an address away.
+func (q *ifRequest) card(e env, r remote) error {
+	cards, err := nettools.Cards()
+	if err != nil {
+		return err
+	}
+	n := slices.IndexFunc(cards, func(c nettools.Card) bool { return c.Name == q.name })
+	if n < 0 {
+		return noCard(q.name, cards)
+	}
+	c := &cards[n]
+	for _, o := range q.others {
+		if !o.is(c.MTU, c.MAC.String()) {
+			return o.refuse(q.name)
+		}
+	}
+	fresh, err := q.newAddress(c)
+	if err != nil {
+		return err
+	}
+	result := &control.Result{Changes: []string{}, Warnings: []string{}}
+	if fresh != nil {
+		err := nettools.AddAddress(c.Name, fresh.Prefix, fresh.Broadcast)
+		if err != nil {
+			return notDone(err, fmt.Sprintf("ip addr add %s dev %s", addressWords(fresh), c.Name))
+		}
+		result.Changes = append(result.Changes, fmt.Sprintf("+ %s %s", c.Name, addressWords(fresh)))
+	}
+	// Whoever gives a card an address wants it to work: ifconfig switches it on.
+	if up := q.up || q.address != ""; (up || q.down) && up != c.Up {
+		state := map[bool]string{true: "up", false: "down"}[up]
+		if err := nettools.SetUp(c.Name, up); err != nil {
+			return notDone(err, fmt.Sprintf("ip link set dev %s %s", c.Name, state))
+		}
+		result.Changes = append(result.Changes, fmt.Sprintf("~ %s is %s", c.Name, state))
+	}
+	return printKernelResult(e, r, result)
+}
+
+// printKernelResult tells of a change that the kernel made. Nothing keeps it over a
+// restart of the machine, as nothing ever did.
+func printKernelResult(e env, r remote, result *control.Result) error {
+	result.Changed = len(result.Changes) > 0
+	if r.asJSON {
+		return printJSON(e.stdout, result)
+	}
+	return printLines(e, result.Changes, result.Warnings, "nothing changed: it was so already")
+}
+
+// notDone says by which command the kernel can be asked for what it refused us.
+func notDone(err error, command string) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: it needs CAP_NET_ADMIN; as root there is also: %s", err, command)
+	}
+	return fmt.Errorf("%w, as for: %s", err, command)
+}
+
+// addressWords writes an address as ip addr takes it.
+func addressWords(a *nettools.Address) string {
+	if a.Broadcast.IsValid() {
+		return fmt.Sprintf("%s brd %s", a.Prefix, a.Broadcast)
+	}
+	return a.Prefix.String()
+}
+
+// newAddress gives the address that the card is to have as well, nil for none. It
+// refuses to change one that is there: to replace the address through which
+// somebody is connected takes more care than a line of ifconfig says.
+func (q *ifRequest) newAddress(c *nettools.Card) (*nettools.Address, error) {
+	if q.address == "" && !q.netmask.IsValid() && !q.broadcast.IsValid() {
+		return nil, nil
+	}
+	have := slices.IndexFunc(c.Addresses, func(a nettools.Address) bool { return a.Label == c.Name })
+	if q.address == "" && have < 0 {
+		return nil, fmt.Errorf("%s has no address whose netmask or broadcast could be set: ipalias ifconfig %[1]s ADDRESS netmask MASK", c.Name)
+	}
+	want, masked, err := q.wanted(c, have)
+	if err != nil {
+		return nil, err
+	}
+	same := slices.IndexFunc(c.Addresses, func(a nettools.Address) bool { return a.Prefix.Addr() == want.Prefix.Addr() })
+	switch {
+	case same >= 0:
+		a := c.Addresses[same]
+		if (!masked || a.Prefix == want.Prefix) && (!q.broadcast.IsValid() || a.Broadcast == q.broadcast) {
+			return nil, nil // it is so already
+		}
+		return nil, replacing(c.Name, &a, want)
+	case have >= 0:
+		return nil, replacing(c.Name, &c.Addresses[have], want)
+	}
+	return want, nil
+}
+
+// wanted makes an address of the words; masked tells whether they have its netmask.
+func (q *ifRequest) wanted(c *nettools.Card, have int) (want *nettools.Address, masked bool, err error) {
+	want = &nettools.Address{Broadcast: q.broadcast}
+	var a netip.Addr
+	bits := 24 // as the HOWTO's listing has it, see docs/howto.md
+	switch p, prefixErr := netip.ParsePrefix(q.address); {
+	case q.address == "":
+		a, bits = c.Addresses[have].Prefix.Addr(), c.Addresses[have].Prefix.Bits()
+	case prefixErr == nil && p.Addr().Is4():
+		a, bits, masked = p.Addr(), p.Bits(), true
+	default:
+		if a, err = parseAddress("address", q.address); err != nil {
+			return nil, false, err
+		}
+		if a.IsLoopback() {
+			bits = 8 // RFC 1122 3.2.1.3
+		}
+	}
+	if q.netmask.IsValid() {
+		bits, _ = bitsOf(q.netmask)
+		masked = true
+	}
+	want.Prefix = netip.PrefixFrom(a, bits)
+	if !want.Broadcast.IsValid() && bits <= 30 && !a.IsLoopback() {
+		want.Broadcast = broadcastOf(want.Prefix)
+	}
+	return want, masked, nil
+}
+
+func replacing(card string, old, want *nettools.Address) error {
+	return fmt.Errorf("%s has %s, and that is not taken away here: ip addr del %[2]s dev %[1]s && ip addr add %[3]s dev %[1]s",
+		card, old.Prefix, addressWords(want))
+}

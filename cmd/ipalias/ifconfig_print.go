@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+
+	"github.com/ipalias/ipalias/internal/control"
+	"github.com/ipalias/ipalias/internal/nettools"
+)
+
+// An ifEntry is one paragraph of ifconfig's listing.
+type ifEntry struct {
+	Name      string      `json:"name"`
+	Kind      string      `json:"kind"` // kindCard, kindAlias or kindKernelAlias
+	Link      string      `json:"link"`
+	MAC       string      `json:"mac,omitempty"`
+	Addresses []ifAddress `json:"addresses"`
+	More      int         `json:"more,omitempty"` // addresses that are left out
+	Flags     []string    `json:"flags"`
+	MTU       int         `json:"mtu"`
+	Metric    int         `json:"metric"`
+	Counters  *ifCounters `json:"counters,omitempty"` // none for an alias of the kernel's: it has none
+}
+
+// The kinds of entries.
+const (
+	kindCard        = "card"
+	kindAlias       = "alias"        // the daemon's
+	kindKernelAlias = "kernel-alias" // ip addr add ... label eth0:5
+)
+
+type ifAddress struct {
+	Address   string `json:"address"` // or a range, or a prefix
+	Peer      string `json:"peer,omitempty"`
+	Broadcast string `json:"broadcast,omitempty"`
+	Mask      string `json:"mask"`
+}
+
+type ifCounters struct {
+	RxPackets  uint64 `json:"rx_packets"`
+	RxBytes    uint64 `json:"rx_bytes"`
+	RxErrors   uint64 `json:"rx_errors"`
+	RxDropped  uint64 `json:"rx_dropped"`
+	RxOverruns uint64 `json:"rx_overruns"`
+	TxPackets  uint64 `json:"tx_packets"`
+	TxBytes    uint64 `json:"tx_bytes"`
+	TxErrors   uint64 `json:"tx_errors"`
+	TxDropped  uint64 `json:"tx_dropped"`
+	TxOverruns uint64 `json:"tx_overruns"`
+}
+
+// cardEntries are the card's own entry and those of the kernel's aliases on it.
+func cardEntries(c nettools.Card) []ifEntry {
+	base := ifEntry{Kind: kindCard, Link: c.Title, Flags: c.Flags, MTU: c.MTU, Metric: 1, Addresses: []ifAddress{}}
+	if c.Title == ethernetTitle {
+		base.MAC = strings.ToUpper(c.MAC.String())
+	}
+	if base.Flags == nil {
+		base.Flags = []string{}
+	}
+	list := []ifEntry{base}
+	list[0].Name = c.Name
+	counters := ifCounters(c.Stats)
+	list[0].Counters = &counters
+	for _, a := range c.Addresses {
+		n := 0
+		for n < len(list) && list[n].Name != a.Label {
+			n++
+		}
+		if n == len(list) {
+			list = append(list, base)
+			list[n].Name, list[n].Kind = a.Label, kindKernelAlias
+		}
+		addr := ifAddress{Address: a.Prefix.Addr().String(), Mask: netmask(a.Prefix.Bits()).String()}
+		if a.Peer.IsValid() {
+			addr.Peer = a.Peer.String()
+		}
+		if a.Broadcast.IsValid() {
+			addr.Broadcast = a.Broadcast.String()
+		}
+		list[n].Addresses = append(list[n].Addresses, addr)
+	}
+	return list
+}
+
+// ethernetTitle is the hardware that aliases are on.
+const ethernetTitle = "10Mbps Ethernet"
+
+// aliasEntries are the labels of an interface that are in force. One none of whose
+// addresses is answered for is not UP; without a carrier none is RUNNING.
+func aliasEntries(i control.InterfaceShow) []ifEntry {
+	var list []ifEntry
+	for _, l := range i.Labels {
+		e := ifEntry{Name: l.Label, Kind: kindAlias, Link: ethernetTitle, MAC: strings.ToUpper(i.MAC), MTU: i.MTU, Metric: 1,
+			Addresses: []ifAddress{}, More: l.More, Flags: []string{}}
+		for _, entry := range inForce(l) {
+			first, last, ok := ends(entry.Range)
+			if !ok {
+				continue // a later daemon may say what we can't read
+			}
+			mask, broadcast := maskOf(i.Networks, first, last)
+			e.Addresses = append(e.Addresses, ifAddress{Address: entry.Range, Broadcast: broadcast.String(), Mask: mask.String()})
+		}
+		if len(e.Addresses) == 0 {
+			continue
+		}
+		if i.Up && l.Addresses > 0 {
+			e.Flags = append(e.Flags, "UP")
+		}
+		e.Flags = append(e.Flags, "BROADCAST")
+		if i.Carrier {
+			e.Flags = append(e.Flags, "RUNNING")
+		}
+		c := l.Counters
+		e.Counters = &ifCounters{RxPackets: c.RxPackets, RxBytes: c.RxBytes, TxPackets: c.TxPackets, TxBytes: c.TxBytes}
+		list = append(list, e)
+	}
+	return list
+}
+
+// inForce gives the entries of a label that are neither removed nor set aside.
+func inForce(l control.LabelShow) (list []control.EntryShow) {
+	for _, entry := range l.Entries {
+		if entry.From == control.FromFile || entry.From == control.Added {
+			list = append(list, entry)
+		}
+	}
+	return list
+}
+
+// ends gives the first and the last address of what a configuration may have: "a",
+// "a-b" or "a/n".
+func ends(text string) (first, last netip.Addr, ok bool) {
+	if p, err := netip.ParsePrefix(text); err == nil && p.Addr().Is4() {
+		last := broadcastOf(p)
+		if p.Bits() > 30 {
+			last = p.Addr()
+			if p.Bits() == 31 {
+				last = last.Next()
+			}
+		}
+		return p.Addr(), last, true
+	}
+	a, b, isRange := strings.Cut(text, "-")
+	if !isRange {
+		b = a
+	}
+	first, err := netip.ParseAddr(a)
+	last, err2 := netip.ParseAddr(b)
+	return first, last, err == nil && err2 == nil && first.Is4() && last.Is4()
+}
+
+// printEntries prints entries as net-tools did in 1996, with the bytes as it added
+// them later.
+func printEntries(e env, r remote, list []ifEntry) error {
+	if r.asJSON {
+		return printJSON(e.stdout, map[string][]ifEntry{"interfaces": list})
+	}
+	var text bytes.Buffer
+	for n := range list {
+		list[n].print(&text)
+	}
+	_, err := e.stdout.Write(text.Bytes())
+	return err
+}
+
+// ifIndent is how far all lines but the first are indented: the width of the name.
+const ifIndent = "          "
+
+func (i *ifEntry) print(w io.Writer) {
+	fmt.Fprintf(w, "%-9s Link encap:%s", i.Name, i.Link)
+	if i.MAC != "" {
+		fmt.Fprintf(w, "  HWaddr %s", i.MAC)
+	}
+	fmt.Fprintln(w)
+	for n, a := range i.Addresses {
+		if n == maxRanges {
+			fmt.Fprintf(w, "%sand %d more\n", ifIndent, len(i.Addresses)-n+i.More)
+			break
+		}
+		fmt.Fprintf(w, "%sinet addr:%s", ifIndent, a.Address)
+		if a.Peer != "" {
+			fmt.Fprintf(w, "  P-t-P:%s", a.Peer)
+		}
+		if a.Broadcast != "" {
+			fmt.Fprintf(w, "  Bcast:%s", a.Broadcast)
+		}
+		fmt.Fprintf(w, "  Mask:%s\n", a.Mask)
+	}
+	flags := strings.Join(i.Flags, " ")
+	if flags == "" {
+		flags = "[NO FLAGS]"
+	}
+	fmt.Fprintf(w, "%s%s  MTU:%d  Metric:%d\n", ifIndent, flags, i.MTU, i.Metric)
+	if c := i.Counters; c != nil {
+		fmt.Fprintf(w, "%sRX packets:%d errors:%d dropped:%d overruns:%d\n", ifIndent, c.RxPackets, c.RxErrors, c.RxDropped, c.RxOverruns)
+		fmt.Fprintf(w, "%sTX packets:%d errors:%d dropped:%d overruns:%d\n", ifIndent, c.TxPackets, c.TxErrors, c.TxDropped, c.TxOverruns)
+		fmt.Fprintf(w, "%sRX bytes:%d (%s)  TX bytes:%d (%s)\n", ifIndent, c.RxBytes, rounded(c.RxBytes), c.TxBytes, rounded(c.TxBytes))
+	}
+	fmt.Fprintln(w)
+}
+
+// rounded writes bytes as net-tools 1.60 did, cut after one decimal.
+func rounded(n uint64) string {
+	unit, name := uint64(1), "b"
+	switch {
+	case n > 1<<20:
+		unit, name = 1<<20, "Mb"
+	case n > 1<<10:
+		unit, name = 1<<10, "Kb"
+	}
+	return fmt.Sprintf("%d.%d %s", n/unit, n%unit*10/unit, name)
+}
