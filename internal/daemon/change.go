@@ -82,8 +82,11 @@ func parse(e control.Edit) (ranges responder.Ranges, err error) {
 		}
 		return ranges, err
 	}
+	ranges = ranges.Grow(len(cfg.Interfaces[0].Aliases))
 	for _, a := range cfg.Interfaces[0].Aliases {
-		ranges = ranges.Join(a.Ranges)
+		for _, r := range a.Ranges.All() { // Join would copy all of them for each
+			ranges = ranges.Append(r)
+		}
 	}
 	return ranges, nil
 }
