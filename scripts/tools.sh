@@ -17,7 +17,7 @@ package() {
 	zypper/tshark) echo wireshark ;;
 	apk/nsenter) echo util-linux-misc ;;
 	apk/setpriv) echo setpriv ;;
-	*/nsenter | */setpriv) echo util-linux ;;
+	*/nsenter | */setpriv | */taskset) echo util-linux ;;
 	apt-get/gcc) echo gcc libc6-dev ;;
 	apk/gcc) echo gcc musl-dev ;;
 	*) echo "$2" ;;

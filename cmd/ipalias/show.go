@@ -181,6 +181,9 @@ func statsText(s *control.Stats) []byte {
 		if c.Withheld > 0 {
 			fmt.Fprintf(&text, "  %s withheld: observing\n", count(c.Withheld, "answer", "answers"))
 		}
+		if c.Shield != "" {
+			fmt.Fprintf(&text, "  shield: %s\n", c.Shield)
+		}
 		if c.Conflicts > 0 {
 			fmt.Fprintf(&text, "  another host claims %s\n", count(c.Conflicts, "alias", "aliases"))
 		}

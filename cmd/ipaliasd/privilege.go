@@ -93,8 +93,12 @@ func isState(e fs.DirEntry) bool {
 }
 
 // confined drops what the daemon does not need once its cards are open.
-func confined(o options, log *slog.Logger) error {
-	err := confine.Limit(confine.NetRaw)
+func confined(o options, shields bool, log *slog.Logger) error {
+	keep := []int{confine.NetRaw}
+	if shields {
+		keep = append(keep, confine.NetAdmin) // each change of nftables takes it
+	}
+	err := confine.Limit(keep...)
 	switch {
 	case errors.Is(err, confine.ErrBuild) && o.user == "", errors.Is(err, confine.ErrUnsupported):
 		log.Warn("the daemon keeps all its privileges", "error", err)

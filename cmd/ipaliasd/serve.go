@@ -97,7 +97,7 @@ func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.
 		defer scraped.Close()
 	}
 
-	if err := confined(o, log); err != nil {
+	if err := confined(o, d.Shields(), log); err != nil {
 		return err
 	}
 	var others sync.WaitGroup

@@ -48,6 +48,9 @@ type Interface struct {
 	Observe  bool // watch and count, but send nothing
 	Aliases  []responder.Alias
 
+	// Shield keeps the kernel from working on frames for aliases.
+	Shield bool
+
 	// Listening is as far as this interface says it; Config.Listening has all of it.
 	Listening Listening
 

@@ -37,6 +37,7 @@ func init() {
 			i.Observe = choice(d, v, []string{"answer", "observe"}, []bool{false, true})
 		}},
 		{"wait", func(d *decoder, v *value, i *Interface) { i.Wait = d.boolean(v) }},
+		{"shield", func(d *decoder, v *value, i *Interface) { i.Shield = d.boolean(v) }},
 		{"limit", (*decoder).limits},
 		{"aliases", (*decoder).aliases},
 	}

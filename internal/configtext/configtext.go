@@ -34,6 +34,7 @@ func Settings(i *config.Interface) (list []Setting) {
 	set(i.Reply == responder.Routed, "reply", quote("routed"))
 	set(i.Observe, "mode", quote("observe"))
 	set(i.Wait, "wait", "true")
+	set(i.Shield, "shield", "true")
 	listening := &i.Listening
 	set(listening.Workers != 0, "workers", fmt.Sprint(listening.Workers))
 	set(listening.Fanout == capture.ByCPU, "fanout", quote("cpu"))

@@ -12,7 +12,7 @@ import (
 // The capabilities that the daemon has a use for.
 const (
 	NetRaw   = unix.CAP_NET_RAW   // packet sockets, also those of cards that come back
-	NetAdmin = unix.CAP_NET_ADMIN // socket buffers beyond the system's limit
+	NetAdmin = unix.CAP_NET_ADMIN // socket buffers beyond the system's limit; shields
 )
 
 // Become makes the process the user's. Of its capabilities those stay that open

@@ -176,6 +176,12 @@ type Stats struct {
 	Reload     ReloadStats      `json:"reload"`
 }
 
+// How a shield stands that is wanted; any other text says why there is none.
+const (
+	ShieldUp      = "up"
+	ShieldLoading = "loading"
+)
+
 // CardStats is what a card and the frames of none of its interfaces did.
 type CardStats struct {
 	Name  string `json:"name"`
@@ -184,6 +190,7 @@ type CardStats struct {
 	capture.Stats
 	Verdicts  map[string]uint64 `json:"verdicts"` // frames that belong to no interface
 	Conflicts uint64            `json:"conflicts"`
+	Shield    string            `json:"shield,omitempty"` // ShieldUp, ShieldLoading, or why there is none; "": none is wanted
 }
 
 // InterfaceStats is what an interface counted.

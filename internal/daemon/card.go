@@ -36,6 +36,7 @@ type card struct {
 	table     table
 	lookout   *lookout
 	conflicts conflictLog
+	guard     *guard
 
 	facts     link.Facts // as followed last
 	session   *session   // nil unless the card is open
@@ -63,6 +64,7 @@ func newCard(name string, how capture.CardConfig, deps Deps) *card {
 		ended:     make(chan struct{}),
 		table:     table{log: log, responder: responder.New(how.Workers), observe: deps.Observe},
 		conflicts: conflictLog{log: log},
+		guard:     newGuard(name, log),
 	}
 	c.lookout = newLookout(c.table.responder, how.Workers, &c.table.gate)
 	c.table.gate.Shut() // until it is known who may be answered
@@ -123,6 +125,7 @@ func (c *card) missing() error {
 // close gives everything back. It may be called after a prepare that failed.
 func (c *card) close() {
 	c.endSession()
+	c.guard.stop()
 	if c.kernel != nil {
 		c.kernel.Close()
 	}
@@ -162,6 +165,7 @@ func (c *card) do(fn func() error) error {
 func (c *card) change(configured []wanted) ([]responder.Warning, error) {
 	fresh, oldMACs, speaks := c.table.fresh(configured), c.table.macs(), c.table.speaks(configured)
 	warnings, err := c.table.change(configured, c.facts)
+	c.shield()
 	if err != nil || c.session == nil || !c.session.started() {
 		return warnings, err
 	}
@@ -298,7 +302,15 @@ func (c *card) adopt(facts link.Facts) error {
 		return err
 	}
 	c.facts = facts
+	c.shield()
 	return nil
+}
+
+// shield has the guard follow what is answered for.
+func (c *card) shield() {
+	if c.facts.Index != 0 {
+		c.guard.want(ward{c.facts.Index, c.table.generation, [6]byte(c.facts.MAC), c.table.shielded()})
+	}
 }
 
 // serve sees to it that the card is open and its frames are answered, as far as

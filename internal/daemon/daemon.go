@@ -151,6 +151,11 @@ func (d *Daemon) Close() error {
 // Ready is closed when Run has begun to answer.
 func (d *Daemon) Ready() <-chan struct{} { return d.ready }
 
+// Shields tells whether a shield is wanted, which takes CAP_NET_ADMIN at each change.
+func (d *Daemon) Shields() bool {
+	return slices.ContainsFunc(d.now.Load().cfg.Interfaces, func(i config.Interface) bool { return i.Shield })
+}
+
 // Run answers until ctx ends; then it returns nil. What happens to a card is
 // logged and waited for.
 func (d *Daemon) Run(ctx context.Context) error {

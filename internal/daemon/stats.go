@@ -73,7 +73,7 @@ func (d *Daemon) Stats(context.Context) (*control.Stats, error) {
 		glances[c.name] = g
 		const noInterface = "" // whose frames these are
 		stats.Cards = append(stats.Cards, control.CardStats{Name: c.name, State: g.state, Up: g.up, Stats: g.stats,
-			Verdicts: occurred(c.table.responder.VerdictCounts(noInterface)), Conflicts: g.conflicts})
+			Verdicts: occurred(c.table.responder.VerdictCounts(noInterface)), Conflicts: g.conflicts, Shield: c.guard.state()})
 	}
 	for w := range s.all() {
 		c, g := s.cardOf(w.Card), glances[w.Card]
@@ -104,6 +104,9 @@ func (d *Daemon) Health(context.Context) *control.Health {
 	for _, c := range d.now.Load().cards {
 		if g := c.glance(); !g.up {
 			h.Why = append(h.Why, c.name+": "+g.state)
+		}
+		if s := c.guard.state(); s != "" && s != control.ShieldUp && s != control.ShieldLoading {
+			h.Why = append(h.Why, c.name+": no shield: "+s)
 		}
 	}
 	d.statsMu.Lock()

@@ -38,10 +38,11 @@ type table struct {
 	observe    bool            // on all interfaces, whatever they say
 	silent     map[string]bool // the interfaces that only watch, as logged last
 
-	hosts     []config.Host         // what configured was resolved against last
-	published []responder.Interface // as resolved last; replaced, never changed
-	said      []config.Warning      // by the check of configured against hosts
-	warned    map[string]bool       // the warnings that hold now
+	hosts      []config.Host         // what configured was resolved against last
+	published  []responder.Interface // as resolved last; replaced, never changed
+	generation int                   // how often that was
+	said       []config.Warning      // by the check of configured against hosts
+	warned     map[string]bool       // the warnings that hold now
 }
 
 // update has the table follow what the kernel knows now. After an error it is
@@ -105,6 +106,7 @@ func (t *table) publish(configured []wanted, hosts []config.Host) ([]responder.W
 	t.withhold(configured)
 	t.sayModes(configured)
 	t.configured, t.hosts, t.published, t.said = configured, hosts, resolved, said
+	t.generation++
 	// What Publish warns of in the configuration check has said already, with the place.
 	var added []responder.Warning
 	warnings := slices.Clone(said)

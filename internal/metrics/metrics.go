@@ -97,6 +97,7 @@ var (
 	unsent    = describe("card_send_errors_total", "Frames that could not be sent.", "card")
 	withheld  = describe("card_withheld_frames_total", "Frames that were not sent because their interface only observes.", "card")
 	up        = describe("card_up", "1 while the card is listened on.", "card")
+	shieldUp  = describe("card_shield_up", "1 while the kernel is kept from frames for aliases; only of cards that are to be shielded.", "card")
 	conflicts = describe("conflicts", "Aliases that other hosts have claimed.", "card")
 
 	addresses = describe("addresses", "Addresses that are answered for.", "interface")
@@ -113,7 +114,7 @@ var (
 	reloadOK     = describe("reload_ok", "0 if the last attempt to read the configuration again failed.")
 	started      = describe("start_time_seconds", "When the daemon was started, in seconds since 1970.")
 	buildInfo    = describe("build_info", "1, with what the daemon was built from.", "version", "goversion")
-	descriptions = []*prometheus.Desc{frames, received, sent, dropped, unsent, withheld, up, conflicts, addresses, observing, labels, rxPackets, rxBytes, txPackets, txBytes,
+	descriptions = []*prometheus.Desc{frames, received, sent, dropped, unsent, withheld, up, shieldUp, conflicts, addresses, observing, labels, rxPackets, rxBytes, txPackets, txBytes,
 		changes, storeOK, reloads, reloadOK, started, buildInfo}
 )
 
@@ -151,6 +152,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		counter(unsent, c.SendErr, c.Name)
 		counter(withheld, c.Withheld, c.Name)
 		gauge(up, truth(c.Up), c.Name)
+		if c.Shield != "" {
+			gauge(shieldUp, truth(c.Shield == control.ShieldUp), c.Name)
+		}
 		gauge(conflicts, float64(c.Conflicts), c.Name)
 	}
 	for _, i := range s.Interfaces {
