@@ -95,24 +95,35 @@ func plain(listing string) string {
 	return strings.TrimSpace(regexp.MustCompile(`\n\n+`).ReplaceAllString(listing, "\n\n"))
 }
 
-// A site is the HOWTO's network, with a daemon that answers for nothing yet.
+// A site is the HOWTO's network, with a daemon.
 type site struct {
 	host, peer *netlab.Namespace
 	program    string
 	socket     string
+	daemon     *saying
 }
 
-// newSite makes it. The card has no address and is down, as after a boot in 1996.
+// newSite makes it with a daemon that answers for nothing yet. The card has no
+// address and is down, as after a boot in 1996.
 func newSite(t *testing.T, tools ...string) *site {
 	t.Helper()
+	s := emptySite(t, tools...)
+	s.must(t, s.host, "ip", "link", "set", "eth0", "down")
+	s.start(t, "-i", "eth0")
+	s.daemon.wait(t, "the card is down, waiting")
+	return s
+}
+
+// emptySite makes the network alone.
+func emptySite(t *testing.T, tools ...string) *site {
+	t.Helper()
 	netlab.Need(t, append(tools, "ip")...)
-	program := buildPrograms(t)
 	dir, err := os.MkdirTemp("", "ipalias") // t.TempDir may be longer than a socket's name can be
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := &site{netlab.Make(t, "host"), netlab.Make(t, "peer"), program, filepath.Join(dir, "control.sock")}
+	s := &site{host: netlab.Make(t, "host"), peer: netlab.Make(t, "peer"), program: buildPrograms(t), socket: filepath.Join(dir, "control.sock")}
 	err = netlab.Veth(
 		netlab.End{Namespace: s.host, Name: "eth0", MAC: net.HardwareAddr{0x00, 0x8e, 0xb8, 0x83, 0x19, 0x20}},
 		netlab.End{Namespace: s.peer, Name: "eth0", Addresses: []netip.Prefix{netip.MustParsePrefix("172.16.3.200/24")}},
@@ -120,10 +131,16 @@ func newSite(t *testing.T, tools ...string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.must(t, s.host, "ip", "link", "set", "eth0", "down")
-	daemon := s.host.Command(filepath.Join(filepath.Dir(program), "ipaliasd"), "-i", "eth0", "--state", filepath.Join(dir, "state"), "--socket", s.socket)
-	said := &saying{found: make(chan struct{}), text: "the card is down, waiting"}
-	daemon.Stdout, daemon.Stderr = said, said
+	return s
+}
+
+// start starts the daemon; it ends with the test.
+func (s *site) start(t *testing.T, args ...string) {
+	t.Helper()
+	args = append(args, "--socket", s.socket, "--state", s.socket+".state")
+	daemon := s.host.Command(filepath.Join(filepath.Dir(s.program), "ipaliasd"), args...)
+	s.daemon = &saying{more: make(chan struct{})}
+	daemon.Stdout, daemon.Stderr = s.daemon, s.daemon
 	if err := daemon.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -133,34 +150,41 @@ func newSite(t *testing.T, tools ...string) *site {
 			t.Error(err)
 		}
 		if t.Failed() {
-			t.Logf("ipaliasd said\n%s", said.all.String())
+			t.Logf("ipaliasd said\n%s", s.daemon.text.String())
 		}
 	})
-	select {
-	case <-said.found:
-	case <-time.After(startLimit):
-		t.Fatal("ipaliasd does not listen")
-	}
-	return s
 }
 
-// A saying waits for a text among what a process writes.
+// A saying collects what a process writes, and wakes up who waits for a text.
 type saying struct {
-	mu    sync.Mutex
-	all   bytes.Buffer
-	text  string
-	found chan struct{}
+	mu   sync.Mutex
+	text bytes.Buffer
+	more chan struct{} // closed and replaced by each Write
 }
 
 func (s *saying) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before := strings.Contains(s.all.String(), s.text)
-	s.all.Write(b)
-	if !before && strings.Contains(s.all.String(), s.text) {
-		close(s.found)
+	close(s.more)
+	s.more = make(chan struct{})
+	return s.text.Write(b)
+}
+
+func (s *saying) wait(t *testing.T, text string) {
+	t.Helper()
+	for deadline := time.After(startLimit); ; {
+		s.mu.Lock()
+		found, more := strings.Contains(s.text.String(), text), s.more
+		s.mu.Unlock()
+		if found {
+			return
+		}
+		select {
+		case <-more:
+		case <-deadline:
+			t.Fatalf("ipaliasd did not say %q", text)
+		}
 	}
-	return len(b), nil
 }
 
 // must runs a command that has to succeed.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -180,6 +182,73 @@ func TestIfconfigNeedsPrivilege(t *testing.T) {
 		out, err := s.host.Command("setpriv", args...).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), tc.want) {
 			t.Errorf("%s: %v, %s; want %q", tc.command, err, out, tc.want)
+		}
+	}
+}
+
+const configured = `[interface.eth0.aliases]
+"eth0:0" = "172.16.3.10"
+"eth0:many" = ["172.16.3.20-172.16.3.30", "10.9.0.0/16", "10.8.0.1", "10.8.0.3", "10.8.0.5"]
+
+[interface."eth0.100"]
+network = ["192.168.5.0/24"]
+mode = "observe"
+
+[interface."eth0.100".aliases]
+"eth0.100:0" = "192.168.5.9"
+`
+
+// Aliases of a configuration go down and come back up, and each is listed with
+// what is true of it.
+func TestIfconfigOfConfiguredAliases(t *testing.T) {
+	s := emptySite(t)
+	s.must(t, s.host, "ip", "addr", "add", "172.16.3.1/24", "dev", "eth0")
+	file := filepath.Join(t.TempDir(), "ipalias.toml")
+	if err := os.WriteFile(file, []byte(configured), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.start(t, "-c", file)
+	s.daemon.wait(t, "eth0.100 (00:8e:b8:83:19:20, VLAN 100)")
+
+	for _, step := range []struct {
+		command []string
+		want    string
+	}{
+		{[]string{"ifconfig", "eth0:0", "down"}, "- eth0:0 172.16.3.10\n"},
+		{[]string{"ifconfig", "eth0:0", "down"}, same},
+		{[]string{"proc", "alias_types"}, "2       ip              2\n"},
+		{[]string{"ifconfig", "eth0:0", "up"}, "+ eth0:0 172.16.3.10\n"},
+		{[]string{"ifconfig", "eth0:0", "up"}, same},
+		{[]string{"ifconfig", "eth0:0", "10.7.0.1"}, "- eth0:0 172.16.3.10\n+ eth0:0 10.7.0.1\n"},
+		{[]string{"ifconfig", "eth0:0", "172.16.3.10"}, "- eth0:0 10.7.0.1\n+ eth0:0 172.16.3.10\n"},
+	} {
+		if got := s.good(t, step.command...); !strings.Contains(got, step.want) {
+			t.Errorf("%q: says %q, want %q", step.command, got, step.want)
+		}
+	}
+
+	// The host takes an alias for itself: nobody but the kernel answers for it now.
+	s.must(t, s.host, "ip", "addr", "add", "172.16.3.10/32", "dev", "lo")
+	s.daemon.wait(t, "172.16.3.10 is never answered for")
+	for _, want := range []string{`
+eth0:0    Link encap:10Mbps Ethernet  HWaddr 00:8E:B8:83:19:20
+          inet addr:172.16.3.10  Bcast:172.16.3.255  Mask:255.255.255.0
+          BROADCAST RUNNING  MTU:1500  Metric:1
+`, `
+eth0:many Link encap:10Mbps Ethernet  HWaddr 00:8E:B8:83:19:20
+          inet addr:172.16.3.20-172.16.3.30  Bcast:172.16.3.255  Mask:255.255.255.0
+          inet addr:10.9.0.0/16  Bcast:255.255.255.255  Mask:255.255.255.255
+          inet addr:10.8.0.1  Bcast:255.255.255.255  Mask:255.255.255.255
+          inet addr:10.8.0.3  Bcast:255.255.255.255  Mask:255.255.255.255
+          and 1 more
+          UP BROADCAST RUNNING  MTU:1500  Metric:1
+`, `
+eth0.100:0 Link encap:10Mbps Ethernet  HWaddr 00:8E:B8:83:19:20
+          inet addr:192.168.5.9  Bcast:192.168.5.255  Mask:255.255.255.0
+          BROADCAST RUNNING  MTU:1500  Metric:1
+`} {
+		if got := s.good(t, "ifconfig"); !strings.Contains(got, want) {
+			t.Errorf("no %s in\n%s", want, got)
 		}
 	}
 }

@@ -89,8 +89,9 @@ func cardEntries(c nettools.Card) []ifEntry {
 // ethernetTitle is the hardware that aliases are on.
 const ethernetTitle = "10Mbps Ethernet"
 
-// aliasEntries are the labels of an interface that are in force. One none of whose
-// addresses is answered for is not UP; without a carrier none is RUNNING.
+// aliasEntries are the labels of an interface that are in force. One that is not
+// answered for is not UP: its addresses are the host's own, say, or its interface
+// only observes. Without a carrier none is RUNNING.
 func aliasEntries(i control.InterfaceShow) []ifEntry {
 	var list []ifEntry
 	for _, l := range i.Labels {
@@ -107,7 +108,7 @@ func aliasEntries(i control.InterfaceShow) []ifEntry {
 		if len(e.Addresses) == 0 {
 			continue
 		}
-		if i.Up && l.Addresses > 0 {
+		if i.Up && l.Addresses > 0 && i.Mode != control.Observe {
 			e.Flags = append(e.Flags, "UP")
 		}
 		e.Flags = append(e.Flags, "BROADCAST")
