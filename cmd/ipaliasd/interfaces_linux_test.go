@@ -129,3 +129,28 @@ func TestCardBecomesBridgePort(t *testing.T) {
 		t.Errorf("the bridge is said %d times, want once", got)
 	}
 }
+
+// Where nobody answers there is no shield either: what comes for aliases through a
+// port is the bridge's to pass on, and a card of another name is another card's.
+func TestShieldLeavesWithTheCard(t *testing.T) {
+	a, b := lab(t, "ping")
+	bridge(t, a)
+	p := ipaliasd(t, a, "-c", file(t, shielded))
+	p.wait(t, p.stderr, "the shield is up", 1)
+	for n, step := range []struct{ away, back []string }{
+		{[]string{"master", "br0"}, []string{"nomaster"}},
+		{[]string{"down", "name", "v9"}, nil},
+	} {
+		must(t, a, append([]string{"ip", "link", "set", netlab.CardA}, step.away...)...)
+		p.wait(t, p.stderr, "the shield is down", n+1)
+		if got := tables(t, a); len(got) != 0 {
+			t.Errorf("%q: there is left: %q", step.away, got)
+		}
+		if step.back != nil {
+			must(t, a, append([]string{"ip", "link", "set", netlab.CardA}, step.back...)...)
+			p.wait(t, p.stderr, "the shield is up", n+2)
+			must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.100")
+		}
+	}
+	p.interrupt(t)
+}

@@ -39,6 +39,7 @@ type card struct {
 	guard     *guard
 
 	facts     link.Facts // as followed last
+	away      bool       // it was left since
 	session   *session   // nil unless the card is open
 	stats     capture.Stats
 	state     string // as logged last
@@ -233,22 +234,18 @@ func (c *card) follow(ctx context.Context) {
 	facts, err := c.kernel.Read(c.name)
 	switch {
 	case errors.Is(err, link.ErrNotFound):
-		c.endSession()
-		c.say(slog.LevelWarn, c.whereabouts())
-		c.facts.Up, c.facts.Carrier = false, false
+		c.leave(c.whereabouts())
 		return
 	case err != nil:
 		c.say(slog.LevelError, err.Error())
 		c.retry = time.After(retryDelay)
 		return
 	}
-	old, oldMACs := c.facts, c.table.macs()
 	if why := facts.Taken(); why != "" {
-		c.endSession()
-		c.facts.Up, c.facts.Carrier = false, false
-		c.say(slog.LevelWarn, "the card is "+why+"; nothing is answered here until it is released")
+		c.leave("the card is " + why + "; nothing is answered here until it is released")
 		return
 	}
+	old, oldMACs := c.facts, c.table.macs()
 	if !facts.Up || c.session != nil && c.session.index != facts.Index {
 		c.endSession()
 	}
@@ -273,6 +270,14 @@ func (c *card) follow(ctx context.Context) {
 			c.session.announce(c.table.targets())
 		}
 	}
+}
+
+// leave lets go of a card that is not there any more, or is not ours to answer on.
+func (c *card) leave(why string) {
+	c.endSession()
+	c.guard.want(ward{}) // what is for aliases is the kernel's again, or a bridge's
+	c.away, c.facts.Up, c.facts.Carrier = true, false, false
+	c.say(slog.LevelWarn, why)
 }
 
 // whereabouts says what became of a card that is not there. The configuration goes
@@ -301,14 +306,14 @@ func (c *card) adopt(facts link.Facts) error {
 	if err := c.table.update(facts); err != nil {
 		return err
 	}
-	c.facts = facts
+	c.facts, c.away = facts, false
 	c.shield()
 	return nil
 }
 
 // shield has the guard follow what is answered for.
 func (c *card) shield() {
-	if c.facts.Index != 0 {
+	if c.facts.Index != 0 && !c.away {
 		c.guard.want(ward{c.facts.Index, c.table.generation, [6]byte(c.facts.MAC), c.table.shielded()})
 	}
 }
