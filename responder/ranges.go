@@ -3,6 +3,7 @@ package responder
 import (
 	"cmp"
 	"iter"
+	"net/netip"
 	"slices"
 )
 
@@ -89,6 +90,16 @@ func (l Ranges) All() iter.Seq2[int, Range] {
 	}
 }
 
+// Index gives the number of the first range that holds an IPv4 address, -1 if
+// none does.
+func (l Ranges) Index(a netip.Addr) int {
+	if !a.Is4() {
+		return -1
+	}
+	n := v4(a)
+	return slices.IndexFunc(l.v4, func(r run4) bool { return r.first <= n && n <= r.last })
+}
+
 // First gives a list of the first n, or of all if there are no more.
 func (l Ranges) First(n int) Ranges {
 	four := min(n, len(l.v4))
@@ -111,6 +122,15 @@ func same[E any](a, b []E) bool {
 
 // What follows treats lists as sets of addresses. It leaves out what is no IPv4
 // range.
+
+// Addresses is how many addresses the ranges have, those of overlaps as often as
+// they are there.
+func (l Ranges) Addresses() (n uint64) {
+	for _, r := range l.v4 {
+		n += uint64(r.last-r.first) + 1
+	}
+	return n
+}
 
 // Sorted gives the ranges of l by their first addresses: l itself if they are
 // sorted already.
@@ -144,12 +164,23 @@ func (l Ranges) Shared(few Ranges) Ranges {
 	return parts
 }
 
+// Touching gives the ranges of l that have addresses of few, which is sorted and
+// without overlaps.
+func (l Ranges) Touching(few Ranges) (whole Ranges) {
+	for _, r := range l.v4 {
+		if n := reaching(few.v4, r.first); n < len(few.v4) && few.v4[n].first <= r.last {
+			whole.v4 = append(whole.v4, r)
+		}
+	}
+	return whole
+}
+
 // Without gives what of each of l lies in none of holes, which are sorted and
 // without overlaps. What no hole touches stays as it is; if none touches
 // anything, the result is l itself.
 func (l Ranges) Without(holes Ranges) Ranges {
 	if l.Shared(holes).Len() == 0 {
-		return l
+		return Ranges{v4: l.v4}
 	}
 	left := make([]run4, 0, len(l.v4))
 	for _, r := range l.v4 {

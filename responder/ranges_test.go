@@ -118,7 +118,7 @@ func TestRangesAgainstSets(t *testing.T) {
 		}
 		return bits
 	}
-	for range 20000 {
+	for range 3000 {
 		l, few := random(false), random(true).Sorted()
 		for what, pair := range map[string][2]uint32{
 			"shared":  {set(l.Shared(few)), set(l) & set(few)},

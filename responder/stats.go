@@ -56,6 +56,16 @@ func (r *Responder) Size(iface string) uint64 {
 	return 0
 }
 
+// Answers tells whether an interface answers for an address.
+func (r *Responder) Answers(iface string, a netip.Addr) bool {
+	l := r.set.Load().byName(iface)
+	if l == nil || !a.Is4() {
+		return false
+	}
+	_, ok := l.table.find(v4(a))
+	return ok
+}
+
 // Used hands to yield every alias address whose counters are not zero, in the
 // order of addresses, until yield returns false.
 func (r *Responder) Used(iface string, yield func(a netip.Addr, label string, c Counters) bool) {

@@ -70,7 +70,7 @@ func edit(ctx context.Context, e env, r remote, do, label string, args []string)
 	edit := control.Edit{Do: do, Label: label}
 	if len(args) > 0 {
 		var err error
-		if edit.Addresses, err = readAddresses(args); err != nil {
+		if edit.Addresses, err = readAddresses(label, args); err != nil {
 			return err
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -52,20 +51,14 @@ func refused(err error) error {
 
 // readAddresses reads addresses of the command line, "@FILE" too: files are read
 // with the rights of whoever asks, not the daemon's.
-func readAddresses(args []string) ([]string, error) {
-	cfg, err := config.FromFlags("card", args)
+func readAddresses(label string, args []string) ([]string, error) {
+	ranges, err := config.Addresses(label, args)
 	if err != nil {
-		wrong := config.AsErrors(err)
-		for _, m := range wrong {
-			m.File = strings.TrimPrefix(m.File, "-a ")
-		}
-		return nil, wrong
+		return nil, config.AsErrors(err)
 	}
-	var list []string
-	for _, a := range cfg.Interfaces[0].Aliases {
-		for _, r := range a.Ranges.All() {
-			list = append(list, r.String())
-		}
+	list := make([]string, 0, ranges.Len())
+	for _, r := range ranges.All() {
+		list = append(list, r.String())
 	}
 	return list, nil
 }

@@ -22,7 +22,7 @@ func (q *ifRequest) alias(ctx context.Context, e env, r remote) error {
 	}
 	if q.address != "" {
 		var err error
-		if edit.Addresses, err = readAddresses([]string{q.address}); err != nil {
+		if edit.Addresses, err = readAddresses(edit.Label, []string{q.address}); err != nil {
 			return err
 		}
 	}

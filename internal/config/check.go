@@ -25,11 +25,17 @@ func (i *Interface) Check(h Host) ([]Warning, Errors) {
 	for _, w := range found {
 		warnings = append(warnings, Warning{i.Place(w.EntryRef), w.String()})
 	}
-	warnings = append(warnings, i.strayGateways(r.Networks)...)
+	return append(warnings, i.Doubts(h)...), nil
+}
+
+// Doubts tells what about i, but for its aliases, is hardly meant on a certain host.
+func (i *Interface) Doubts(h Host) []Warning {
+	r := i.Resolve(h)
+	warnings := i.strayGateways(r.Networks)
 	if i.MTU > h.MTU && h.MTU > 0 {
 		warnings = append(warnings, Warning{i.mtuAt.Place, fmt.Sprintf("the mtu %d is larger than the card's %d: large answers cannot be sent", i.MTU, h.MTU)})
 	}
-	return warnings, nil
+	return warnings
 }
 
 // Place tells where an entry of Aliases stands; for one that was added after

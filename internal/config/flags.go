@@ -29,3 +29,19 @@ func FromFlags(iface string, addrs []string) (*Config, error) {
 	}
 	return &Config{Interfaces: []Interface{i}, Warnings: append(d.warnings, warnings...)}, nil
 }
+
+// Addresses reads addresses, ranges, prefixes and "@FILE" for a label, as they
+// stand on a command line. The error is an Errors that names each by its text.
+func Addresses(label string, values []string) (responder.Ranges, error) {
+	d := &decoder{dir: "."}
+	a := alias{Alias: responder.Alias{Label: label, Ranges: responder.Ranges{}.Grow(len(values))}}
+	for n, text := range values {
+		d.addresses(text, mark{Place{File: text}, n}, &a)
+	}
+	i := Interface{Name: "run", Aliases: []responder.Alias{a.Alias}, origins: []labels{a.labels}}
+	_, errs := i.Check(Host{})
+	if err := append(d.errs, errs...).err(); err != nil {
+		return responder.Ranges{}, err
+	}
+	return a.Ranges, nil
+}

@@ -183,6 +183,19 @@ func (c *card) change(configured []wanted) ([]responder.Warning, error) {
 	return warnings, nil
 }
 
+// amend has the card answer for next from now on, which is what it answers for but
+// for a label that loses some addresses and gains others. It is for do.
+func (c *card) amend(next []wanted, iface string, lose, gain responder.Alias) ([]responder.Warning, error) {
+	fresh := arrivals{}
+	fresh.add(c.table.responder, iface, gain.Ranges)
+	warnings, err := c.table.amend(next, iface, lose, gain)
+	c.shield()
+	if err == nil && len(fresh) > 0 && c.facts.Carrier && c.session != nil && c.session.started() {
+		c.session.announceAlso(c.table.announcements(fresh))
+	}
+	return warnings, err
+}
+
 // refilter lets the card through what goes to the MAC addresses of now.
 func (c *card) refilter() {
 	if err := c.session.setFilter(capture.FilterFor(c.table.macs())); err != nil {
@@ -314,7 +327,7 @@ func (c *card) adopt(facts link.Facts) error {
 // shield has the guard follow what is answered for.
 func (c *card) shield() {
 	if c.facts.Index != 0 && !c.away {
-		c.guard.want(ward{c.facts.Index, c.table.generation, [6]byte(c.facts.MAC), c.table.shielded()})
+		c.guard.want(c.table.ward(c.facts))
 	}
 }
 
@@ -343,7 +356,7 @@ func (c *card) serve(ctx context.Context, newMACs bool) (fresh bool) {
 	if !c.announced {
 		c.announced = true
 		for i := range c.table.published {
-			fmt.Fprintf(c.out, "ipaliasd: %s\n", describe(c.table.responder, &c.table.published[i], c.table.observes(c.table.configured[i])))
+			fmt.Fprintf(c.out, "ipaliasd: %s\n", describe(c.table.responder, &c.table.published[i], c.table.configured[i].view, c.table.observes(c.table.configured[i])))
 		}
 	}
 	return true

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -27,11 +28,12 @@ func (d *Daemon) Edit(_ context.Context, who control.Peer, e control.Edit) (*con
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	old := d.now.Load()
-	i, err := old.find(e.Label)
+	w, err := old.find(e.Label)
 	if err != nil {
 		return nil, err
 	}
-	change, err := d.edit(e, fileRanges(i.Interface, e.Label), ranges)
+	file, _ := w.view.File().Alias(e.Label)
+	change, err := d.edit(e, file.Ranges, ranges)
 	if err != nil {
 		return nil, err
 	}
@@ -39,23 +41,24 @@ func (d *Daemon) Edit(_ context.Context, who control.Peer, e control.Edit) (*con
 	if change.Empty() {
 		return result, nil
 	}
-	next, warnings, err := d.make(transition{
-		change:    change,
-		cfg:       old.cfg,
-		unchanged: func(iface string) bool { return iface != i.Name },
-		refuse:    func(next *state) error { return overlapping(next.view(i.Interface), e.Label, ranges) },
-	})
+	made, err := d.amend(w, change)
+	if errors.Is(err, errWhole) {
+		made, err = d.make(transition{
+			change:    change,
+			cfg:       old.cfg,
+			unchanged: func(iface string) bool { return iface != w.Name },
+			refuse:    func(next *state) error { return overlapping(w.view, next.view(w.Interface), e.Label) },
+		})
+	}
 	if err != nil {
 		return nil, err
 	}
-	result.Changed, result.Changes = true, compare(old, next)
-	for _, w := range warnings {
-		if w.Label == e.Label {
-			result.Warnings = append(result.Warnings, w.String())
-		}
+	result.Changed, result.Changes = true, made.changes
+	for _, warning := range made.warnings {
+		result.Warnings = append(result.Warnings, warning.String())
 	}
-	before, after := labels(i.view)[e.Label], labels(next.view(i.Interface))[e.Label]
-	d.logChange(who, e.Do+" "+e.Label+" "+ranges.String(), slog.String("before", before.String()), slog.String("after", after.String()))
+	d.logChange(who, e.Do+" "+e.Label+" "+ranges.String(),
+		slog.String("before", w.view.Describe(e.Label)), slog.String("after", made.state.view(w.Interface).Describe(e.Label)))
 	return result, nil
 }
 
@@ -72,23 +75,7 @@ func parse(e control.Edit) (ranges responder.Ranges, err error) {
 			return ranges, control.Refuse(http.StatusBadRequest, "the daemon reads no address file for others: send what is in %s", a)
 		}
 	}
-	cfg, err := config.FromFlags("run", e.Addresses)
-	if err != nil {
-		var wrong config.Errors
-		if errors.As(err, &wrong) {
-			for _, m := range wrong {
-				m.File = strings.TrimPrefix(m.File, "-a ")
-			}
-		}
-		return ranges, err
-	}
-	ranges = ranges.Grow(len(cfg.Interfaces[0].Aliases))
-	for _, a := range cfg.Interfaces[0].Aliases {
-		for _, r := range a.Ranges.All() { // Join would copy all of them for each
-			ranges = ranges.Append(r)
-		}
-	}
-	return ranges, nil
+	return config.Addresses(e.Label, e.Addresses)
 }
 
 func (d *Daemon) edit(e control.Edit, file, ranges responder.Ranges) (overlay.Change, error) {
@@ -121,27 +108,20 @@ func (s *state) find(label string) (wanted, error) {
 	return wanted{}, control.Refuse(http.StatusNotFound, "there is no interface %s for %s; those that are configured: %s", iface, label, strings.Join(names, ", "))
 }
 
-func fileRanges(i *config.Interface, label string) responder.Ranges {
-	for n := range i.Aliases {
-		if i.Aliases[n].Label == label {
-			return i.Aliases[n].Ranges
-		}
-	}
-	return responder.Ranges{}
-}
-
-// overlapping refuses what was just added and would be set aside: another label
-// has it.
-func overlapping(view *overlay.View, label string, asked responder.Ranges) error {
-	for _, l := range view.Labels {
+// overlapping refuses a change of a label after which an addition is set aside that
+// was not so before: one that was just added, which another label has, or one
+// that was there before and must not suffer from what is added now.
+func overlapping(old, next *overlay.View, label string) error {
+	for l := range next.Labels() {
 		for _, a := range l.SetAside {
-			if l.Label == label && responder.RangesOf(a.Range).Without(responder.Ranges{}.Union(asked)).Len() == 0 {
+			was, _ := old.Label(l.Label)
+			if slices.ContainsFunc(was.SetAside, func(b overlay.Aside) bool { return a.Range == b.Range }) {
+				continue
+			}
+			if l.Label == label {
 				return control.Refuse(http.StatusConflict, "%s overlaps: %s; expected each address under one label", a.Range, a.Reason)
 			}
-			// What was added before must not suffer from what is added now.
-			if l.Label != label && strings.HasPrefix(a.Reason, "it overlaps "+label+",") {
-				return control.Refuse(http.StatusConflict, "%s has %s already; expected each address under one label", l.Label, a.Range)
-			}
+			return control.Refuse(http.StatusConflict, "%s has %s already; expected each address under one label", l.Label, a.Range)
 		}
 	}
 	return nil

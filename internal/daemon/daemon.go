@@ -19,6 +19,7 @@ import (
 	"github.com/ipalias/ipalias/internal/control"
 	"github.com/ipalias/ipalias/internal/overlay"
 	"github.com/ipalias/ipalias/internal/store"
+	"github.com/ipalias/ipalias/responder"
 )
 
 // Deps is what the daemon takes from its surroundings.
@@ -86,9 +87,9 @@ func New(cfg *config.Config, deps Deps) (*Daemon, error) {
 		}
 		d.notes = append(d.notes, "answering for "+s.Name+" as of when it replaced the file; ipalias reload returns to the file")
 	}
-	said := map[string]bool{}
+	said := map[string]responder.Range{}
 	for _, w := range cfg.Warnings {
-		said[w.String()] = true
+		said[w.String()] = responder.Range{}
 		deps.Log.Warn(w.String())
 	}
 	s := d.plan(cfg, nil, nil)
@@ -201,11 +202,14 @@ func (d *Daemon) plan(cfg *config.Config, old *state, unchanged func(iface strin
 		i := &cfg.Interfaces[n]
 		names[i.Name] = true
 		w := wanted{Interface: i}
-		if old != nil && unchanged(i.Name) {
+		if old != nil {
 			w.view = old.view(i)
 		}
-		if w.view == nil {
-			w.view = d.changes.View(i.Name, i.Aliases)
+		switch {
+		case w.view == nil:
+			w.view = d.changes.View(i.Name, overlay.NewFile(i.Aliases))
+		case !unchanged(i.Name):
+			w.view = d.changes.View(i.Name, w.view.File())
 		}
 		s.wants[i.Card] = append(s.wants[i.Card], w)
 	}

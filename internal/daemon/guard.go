@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/ipalias/ipalias/internal/control"
+	"github.com/ipalias/ipalias/internal/link"
+	"github.com/ipalias/ipalias/internal/overlay"
 	"github.com/ipalias/ipalias/internal/shield"
 	"github.com/ipalias/ipalias/responder"
 )
@@ -36,7 +38,17 @@ type ward struct {
 	index      int                   // of the card: one that was made again has lost its shield
 	generation int                   // of the table
 	mac        [6]byte               // the card's
-	interfaces []responder.Interface // empty: no shield
+	interfaces []responder.Interface // without their aliases; empty: no shield
+	views      []*overlay.View       // of each, with its aliases
+}
+
+// whole gives the interfaces of w with their aliases.
+func (w *ward) whole() []responder.Interface {
+	list := slices.Clone(w.interfaces)
+	for n := range list {
+		list[n].Aliases = w.views[n].Aliases()
+	}
+	return list
 }
 
 func newGuard(card string, log *slog.Logger) *guard {
@@ -154,7 +166,7 @@ func (g *guard) follow(ctx context.Context, s *standing, w ward) (status string,
 		}
 		s.Shield, s.index = raised, w.index
 	}
-	if err := s.Update(w.interfaces); err != nil {
+	if err := s.Update(w.whole()); err != nil {
 		return scattered(err, w), err
 	}
 	if err := s.Wait(ctx); err != nil {
@@ -197,13 +209,14 @@ func (g *guard) lower(s *standing) {
 	s.Shield = nil
 }
 
-// shielded are the interfaces that ask for a shield. One that only watches leaves
-// the kernel alone, too.
-func (t *table) shielded() (list []responder.Interface) {
+// ward is what is to be shielded on a card: the interfaces that ask for it. One
+// that only watches leaves the kernel alone, too.
+func (t *table) ward(facts link.Facts) ward {
+	w := ward{index: facts.Index, generation: t.generation, mac: [6]byte(facts.MAC)}
 	for n := range t.published {
 		if c := t.configured[n]; c.Shield && !t.observes(c) {
-			list = append(list, t.published[n])
+			w.interfaces, w.views = append(w.interfaces, t.published[n]), append(w.views, c.view)
 		}
 	}
-	return list
+	return w
 }

@@ -53,11 +53,12 @@ func (d *Daemon) Replace(_ context.Context, who control.Peer, s control.Source) 
 // switchTo goes by another configuration. The caller holds mu.
 func (d *Daemon) switchTo(who control.Peer, what string, cfg *config.Config, change overlay.Change, unchanged func(string) bool) (*control.Result, error) {
 	old := d.now.Load()
-	next, warnings, err := d.make(transition{change: change, cfg: cfg, unchanged: unchanged})
+	made, err := d.make(transition{change: change, cfg: cfg, unchanged: unchanged})
 	if err != nil {
 		return nil, err
 	}
-	result := &control.Result{Changes: compare(old, next), Warnings: next.asides(), Durable: d.store != nil}
+	next := made.state
+	result := &control.Result{Changes: made.changes, Warnings: next.asides(), Durable: d.store != nil}
 	result.Changed = len(result.Changes) > 0 || !change.Empty()
 	for _, w := range result.Warnings {
 		d.deps.Log.Warn(w)
@@ -65,7 +66,7 @@ func (d *Daemon) switchTo(who control.Peer, what string, cfg *config.Config, cha
 	for _, w := range cfg.Warnings {
 		result.Warnings = append(result.Warnings, w.String())
 	}
-	for _, w := range warnings {
+	for _, w := range made.warnings {
 		result.Warnings = append(result.Warnings, w.String())
 	}
 	d.logChange(who, what, "before", old.summary(), "after", next.summary(), "changes", strings.Join(first(result.Changes, maxWarnings), "; "))
@@ -126,9 +127,10 @@ func (s *state) summary() string {
 	interfaces, labels, entries := 0, 0, 0
 	for w := range s.all() {
 		interfaces++
-		labels += len(w.view.Aliases)
-		for _, a := range w.view.Aliases {
-			entries += a.Ranges.Len()
+		for l := range w.view.Labels() {
+			if n := l.Ranges().Len(); n > 0 {
+				labels, entries = labels+1, entries+n
+			}
 		}
 	}
 	return fmt.Sprintf("%s, %s, %s", count(uint64(interfaces), "interface", "interfaces"),

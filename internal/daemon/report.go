@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/ipalias/ipalias/capture"
+	"github.com/ipalias/ipalias/internal/overlay"
 	"github.com/ipalias/ipalias/responder"
 )
 
@@ -16,7 +17,7 @@ const maxListed = 8
 
 // describe says what an interface answers for, in one line:
 // "172.16.3.10 (eth0:0), 172.16.3.100 (eth0:1)" or "65536 addresses in 3 labels".
-func describe(r *responder.Responder, i *responder.Interface, observed bool) string {
+func describe(r *responder.Responder, i *responder.Interface, v *overlay.View, observed bool) string {
 	where := net.HardwareAddr(i.MAC[:]).String()
 	for _, tag := range i.Tags {
 		where += fmt.Sprintf(", VLAN %d", tag)
@@ -30,17 +31,17 @@ func describe(r *responder.Responder, i *responder.Interface, observed bool) str
 		return fmt.Sprintf("%s (%s): %s for no address yet", i.Name, where, verb)
 	}
 	line := fmt.Sprintf("%s (%s): %s for %s", i.Name, where, verb, count(size, "address", "addresses"))
-	if listed := list(r, i); uint64(len(listed)) == size {
+	if listed := list(r, i.Name, v); uint64(len(listed)) == size {
 		return line + ": " + strings.Join(listed, ", ")
 	}
-	return fmt.Sprintf("%s in %s", line, count(uint64(len(i.Aliases)), "label", "labels"))
+	return fmt.Sprintf("%s in %s", line, count(uint64(v.Len()), "label", "labels"))
 }
 
 // list names the single addresses that are answered for, at most maxListed.
-func list(r *responder.Responder, i *responder.Interface) []string {
+func list(r *responder.Responder, iface string, v *overlay.View) []string {
 	var names []string
-	for a := range singles(i) {
-		if m := r.Explain(i.Name, a.addr); m.Answered {
+	for a := range singles(v) {
+		if r.Answers(iface, a.addr) {
 			names = append(names, fmt.Sprintf("%s (%s)", a.addr, a.label))
 		}
 		if len(names) > maxListed {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/ipalias/ipalias/capture"
+	"github.com/ipalias/ipalias/internal/overlay"
 	"github.com/ipalias/ipalias/responder"
 )
 
@@ -45,6 +46,11 @@ func eth0(t *testing.T, labels ...[]string) responder.Interface {
 	return i
 }
 
+// view is that of an interface without run-time changes.
+func view(i *responder.Interface) *overlay.View {
+	return new(overlay.Overlay).View(i.Name, overlay.NewFile(i.Aliases))
+}
+
 func published(t *testing.T, i responder.Interface) *responder.Responder {
 	t.Helper()
 	r := responder.New(1)
@@ -77,7 +83,7 @@ func TestDescribe(t *testing.T) {
 	} {
 		i := eth0(t, tc.labels...)
 		i.Tags = tc.tags
-		if got := describe(published(t, i), &i, strings.Contains(tc.want, "observing")); got != tc.want {
+		if got := describe(published(t, i), &i, view(&i), strings.Contains(tc.want, "observing")); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
 	}

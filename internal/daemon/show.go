@@ -59,13 +59,12 @@ func (d *Daemon) Show(_ context.Context, label string) (*control.Show, error) {
 		if label != "" {
 			most = entriesOfOne
 		}
-		for n := range w.view.Labels {
-			l := &w.view.Labels[n]
+		for l := range w.view.Labels() {
 			if label != "" && l.Label != label {
 				continue
 			}
 			found = true
-			shown := showLabel(l, most)
+			shown := showLabel(&l, most)
 			shown.Addresses, shown.Counters = counted[l.Label].Addresses, counted[l.Label].Counters
 			i.Labels = append(i.Labels, shown)
 		}
@@ -95,7 +94,7 @@ func showLabel(l *overlay.LabelView, most int) control.LabelShow {
 	for _, group := range []struct {
 		list responder.Ranges
 		from string
-	}{{l.Removed, control.Removed}, {l.Added, control.Added}, {l.File, control.FromFile}} {
+	}{{l.Removed, control.Removed}, {l.Added, control.Added}, {l.Kept(), control.FromFile}} {
 		for n, r := range group.list.All() {
 			if len(shown.Entries) == most {
 				shown.More += group.list.Len() - n
@@ -145,19 +144,17 @@ func (d *Daemon) Address(_ context.Context, address string) (*control.AddressSho
 func locate(m *control.AddressMatch, v *overlay.View, a netip.Addr) {
 	at := responder.RangesOf(responder.Range{First: a, Last: a})
 	holds := func(list responder.Ranges) bool { return list.Shared(at).Len() > 0 }
-	for n := range v.Labels {
-		l := &v.Labels[n]
+	for l := range v.Labels() {
 		switch {
 		case holds(l.Added):
 			m.From, m.Label = control.Added, l.Label
 			return
-		case holds(l.File):
+		case holds(l.Kept()):
 			m.From, m.Label = control.FromFile, l.Label
 			return
 		}
 	}
-	for n := range v.Labels {
-		l := &v.Labels[n]
+	for l := range v.Labels() {
 		if holds(l.Removed) {
 			m.From, m.Label, m.Reason = control.Removed, l.Label, "removed from "+l.Label+" at run time"
 		}
@@ -177,7 +174,7 @@ func (d *Daemon) Save(context.Context) (*control.Saved, error) {
 	var text strings.Builder
 	text.WriteString("# Written by ipalias save: what is answered for, with the changes made at run time.\n")
 	for w := range s.all() {
-		configtext.Interface(&text, w.Interface, w.view.Aliases)
+		configtext.Interface(&text, w.Interface, w.view.Aliases())
 	}
 	saved.Text = text.String()
 	return saved, nil

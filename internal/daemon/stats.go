@@ -79,7 +79,7 @@ func (d *Daemon) Stats(context.Context) (*control.Stats, error) {
 		c, g := s.cardOf(w.Card), glances[w.Card]
 		r := c.table.responder
 		stats.Interfaces = append(stats.Interfaces, control.InterfaceStats{Name: w.Name, Card: w.Card, Mode: mode(c.table.observes(w)), Networks: g.networks(w.Name), Addresses: r.Size(w.Name),
-			Labels: len(w.view.Aliases), Counters: r.Total(w.Name), Verdicts: occurred(r.VerdictCounts(w.Name))})
+			Labels: w.view.Len(), Counters: r.Total(w.Name), Verdicts: occurred(r.VerdictCounts(w.Name))})
 	}
 	d.statsMu.Lock()
 	defer d.statsMu.Unlock()

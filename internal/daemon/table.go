@@ -3,22 +3,16 @@ package daemon
 import (
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
-	"net/netip"
 	"reflect"
 	"slices"
 
 	"github.com/ipalias/ipalias/capture"
-	"github.com/ipalias/ipalias/internal/announce"
 	"github.com/ipalias/ipalias/internal/config"
 	"github.com/ipalias/ipalias/internal/link"
 	"github.com/ipalias/ipalias/internal/overlay"
 	"github.com/ipalias/ipalias/responder"
 )
-
-// maxWarnings is how many warnings of one change are logged one by one.
-const maxWarnings = 20
 
 // A wanted is an interface as configured, with the run-time changes made.
 type wanted struct {
@@ -38,11 +32,11 @@ type table struct {
 	observe    bool            // on all interfaces, whatever they say
 	silent     map[string]bool // the interfaces that only watch, as logged last
 
-	hosts      []config.Host         // what configured was resolved against last
-	published  []responder.Interface // as resolved last; replaced, never changed
-	generation int                   // how often that was
-	said       []config.Warning      // by the check of configured against hosts
-	warned     map[string]bool       // the warnings that hold now
+	hosts      []config.Host              // what configured was resolved against last
+	published  []responder.Interface      // as resolved last, without aliases: those are configured's; replaced, never changed
+	generation int                        // how often they were replaced
+	warned     map[string]responder.Range // the warnings that hold now, and the addresses that they are about
+	untold     int                        // warnings that hold and are not in warned
 }
 
 // update has the table follow what the kernel knows now. After an error it is
@@ -89,11 +83,7 @@ func (t *table) publish(configured []wanted, hosts []config.Host) ([]responder.W
 	resolved := make([]responder.Interface, len(configured))
 	for n, c := range configured {
 		resolved[n] = c.Resolve(hosts[n])
-		resolved[n].Aliases = c.view.Aliases
-	}
-	said, err := t.check(configured, hosts)
-	if err != nil {
-		return nil, err
+		resolved[n].Aliases = c.view.Aliases()
 	}
 	// The gate is shut before what only watches comes into force, and opened after
 	// what only watched is out of force.
@@ -105,37 +95,36 @@ func (t *table) publish(configured []wanted, hosts []config.Host) ([]responder.W
 	}
 	t.withhold(configured)
 	t.sayModes(configured)
-	t.configured, t.hosts, t.published, t.said = configured, hosts, resolved, said
-	t.generation++
-	// What Publish warns of in the configuration check has said already, with the place.
-	var added []responder.Warning
-	warnings := slices.Clone(said)
-	for _, w := range found {
-		if n := slices.IndexFunc(configured, func(c wanted) bool { return c.Name == w.Interface }); configured[n].view.IsAdded(w.Label, w.Range) {
-			added = append(added, w)
-			warnings = append(warnings, config.Warning{Place: config.Place{File: "added at run time"}, Msg: w.String()})
-		}
+	for n := range resolved {
+		resolved[n].Aliases = nil // a label with additions has a list of its own here
 	}
-	t.warn(warnings)
-	return added, nil
+	t.configured, t.hosts, t.published = configured, hosts, resolved
+	t.generation++
+	return t.say(configured, hosts, found), nil
 }
 
-// check tells what is wrong with the configuration. It is the slow part of a
-// change, and left out where only run-time changes are new.
-func (t *table) check(configured []wanted, hosts []config.Host) ([]config.Warning, error) {
-	same := slices.EqualFunc(configured, t.configured, func(a, b wanted) bool { return a.Interface == b.Interface })
-	if same && reflect.DeepEqual(hosts, t.hosts) {
-		return t.said, nil
+// amend has the table follow a change of one label on an interface of next, which
+// is configured but for that: its label loses some addresses and gains others. It
+// costs as much as they are, and nothing for all the others. After an error it
+// is what it was.
+func (t *table) amend(next []wanted, iface string, lose, gain responder.Alias) ([]responder.Warning, error) {
+	var lost, gained []responder.Alias
+	if lose.Ranges.Len() > 0 {
+		lost = []responder.Alias{lose}
 	}
-	var warnings []config.Warning
-	for n, c := range configured {
-		more, errs := c.Check(hosts[n])
-		if len(errs) > 0 {
-			return nil, errs
-		}
-		warnings = append(warnings, more...)
+	if gain.Ranges.Len() > 0 {
+		gained = []responder.Alias{gain}
 	}
-	return warnings, nil
+	found, err := t.responder.Amend(iface, lost, gained)
+	if err != nil {
+		return nil, err
+	}
+	t.configured = next
+	t.generation++
+	t.retract(lose.Ranges)
+	n := slices.IndexFunc(next, func(w wanted) bool { return w.Name == iface })
+	t.sayMore(next[n], found)
+	return found, nil
 }
 
 // host is what one interface takes from the kernel: the card's facts, and for
@@ -157,127 +146,4 @@ func (t *table) host(c *config.Interface, facts link.Facts) (config.Host, error)
 	}
 	h.Networks, h.Gateways = vlan.Networks, vlan.Gateways
 	return h, nil
-}
-
-// warn logs the warnings that did not hold before.
-func (t *table) warn(warnings []config.Warning) {
-	holding := make(map[string]bool, len(warnings))
-	more := 0
-	for _, w := range warnings {
-		text := w.String()
-		holding[text] = true
-		switch {
-		case t.warned[text]:
-		case len(holding) > maxWarnings:
-			more++
-		default:
-			t.log.Warn(text)
-		}
-	}
-	if more > 0 {
-		t.log.Warn("more aliases are not answered for", "number", more)
-	}
-	t.warned = holding
-}
-
-// A single is an alias of one address.
-type single struct {
-	addr  netip.Addr
-	label string
-}
-
-// singles yields the single-address aliases of an interface, in the order of
-// the configuration.
-func singles(i *responder.Interface) iter.Seq[single] {
-	return func(yield func(single) bool) {
-		for _, alias := range i.Aliases {
-			for _, r := range alias.Ranges.All() {
-				if r.Single() && !yield(single{r.First, alias.Label}) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// targets yields what is to be announced: the single addresses of the table as
-// it was published last, as far as they are still answered for when their turn comes.
-func (t *table) targets() iter.Seq[announce.Target] {
-	published, configured := t.published, t.configured // the iteration runs on another goroutine
-	return func(yield func(announce.Target) bool) {
-		for n := range published {
-			i := &published[n]
-			if t.observes(configured[n]) {
-				continue
-			}
-			for s := range singles(i) {
-				if !s.addr.Is4() || !t.responder.Explain(i.Name, s.addr).Answered {
-					continue
-				}
-				if !yield(announce.Target{Addr: s.addr, MAC: i.MAC, Tags: i.Tags}) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// fresh lists the single addresses that configured has and that are not answered
-// for now: what is to be announced once it is published.
-func (t *table) fresh(configured []wanted) []single {
-	before := map[string]*overlay.LabelView{}
-	for _, c := range t.configured {
-		for n := range c.view.Labels {
-			l := &c.view.Labels[n]
-			before[l.Label] = l
-		}
-	}
-	var found []single
-	for _, c := range configured {
-		for n := range c.view.Labels {
-			l := &c.view.Labels[n]
-			old := before[l.Label]
-			if old != nil && old.File.Same(l.File) && old.Added.Same(l.Added) {
-				continue
-			}
-			for _, list := range []responder.Ranges{l.File, l.Added} {
-				for _, r := range list.All() {
-					if r.Single() && !t.responder.Explain(c.Name, r.First).Answered {
-						found = append(found, single{r.First, l.Label})
-					}
-				}
-			}
-		}
-	}
-	return found
-}
-
-// announcements yields the targets for some of the single addresses, as far as
-// they are answered for when their turn comes.
-func (t *table) announcements(of []single) iter.Seq[announce.Target] {
-	published, configured := t.published, t.configured // the iteration runs on another goroutine
-	return func(yield func(announce.Target) bool) {
-		for _, s := range of {
-			n := slices.IndexFunc(published, func(i responder.Interface) bool { return i.Name == overlay.InterfaceOf(s.label) })
-			if n < 0 || t.observes(configured[n]) || !s.addr.Is4() || !t.responder.Explain(published[n].Name, s.addr).Answered {
-				continue
-			}
-			if !yield(announce.Target{Addr: s.addr, MAC: published[n].MAC, Tags: published[n].Tags}) {
-				return
-			}
-		}
-	}
-}
-
-// macs lists the MAC addresses that are answered with, each once.
-func (t *table) macs() [][6]byte {
-	var macs [][6]byte
-	seen := map[[6]byte]bool{}
-	for _, i := range t.published {
-		if !seen[i.MAC] {
-			seen[i.MAC] = true
-			macs = append(macs, i.MAC)
-		}
-	}
-	return macs
 }

@@ -20,7 +20,7 @@ func TestTargets(t *testing.T) {
 	i := eth0(t, []string{"172.16.3.10", "10.0.0.0/16"}, []string{"172.16.3.1"}, []string{"172.16.3.100"}, []string{"10.9.0.1-10.9.0.1"})
 	i.Tags = []uint16{100}
 	r := published(t, i)
-	tab := table{responder: r, published: []responder.Interface{i}, configured: []wanted{{Interface: &config.Interface{Name: i.Name}}}}
+	tab := table{responder: r, published: []responder.Interface{i}, configured: []wanted{{Interface: &config.Interface{Name: i.Name}, view: view(&i)}}}
 
 	target := func(a string) announce.Target {
 		return announce.Target{Addr: netip.MustParseAddr(a), MAC: ourMAC, Tags: []uint16{100}}
@@ -56,35 +56,35 @@ func logger() (*slog.Logger, *bytes.Buffer) {
 func TestWarningsAreGivenOnce(t *testing.T) {
 	log, text := logger()
 	tab := table{log: log}
-	warning := func(address string) config.Warning {
-		return config.Warning{Place: config.Place{File: "ipalias.toml", Line: 2, Column: 9}, Msg: address + " is never answered for"}
+	warning := func(address string) doubt {
+		return doubt{Warning: config.Warning{Place: config.Place{File: "ipalias.toml", Line: 2, Column: 9}, Msg: address + " is never answered for"}}
 	}
 	for _, step := range []struct {
 		name     string
-		warnings []config.Warning
+		warnings []doubt
 		lines    int
 	}{
-		{"two", []config.Warning{warning("172.16.3.1"), warning("172.16.3.2")}, 2},
-		{"the same again", []config.Warning{warning("172.16.3.1"), warning("172.16.3.2")}, 0},
-		{"one more", []config.Warning{warning("172.16.3.1"), warning("172.16.3.2"), warning("172.16.3.3")}, 1},
+		{"two", []doubt{warning("172.16.3.1"), warning("172.16.3.2")}, 2},
+		{"the same again", []doubt{warning("172.16.3.1"), warning("172.16.3.2")}, 0},
+		{"one more", []doubt{warning("172.16.3.1"), warning("172.16.3.2"), warning("172.16.3.3")}, 1},
 		{"none", nil, 0},
-		{"one came back", []config.Warning{warning("172.16.3.2")}, 1},
+		{"one came back", []doubt{warning("172.16.3.2")}, 1},
 	} {
 		text.Reset()
-		tab.warn(step.warnings)
+		tab.warn(step.warnings, 0)
 		if got := strings.Count(text.String(), "\n"); got != step.lines {
 			t.Errorf("%s: %d lines, want %d\n%s", step.name, got, step.lines, text)
 		}
 	}
 	text.Reset()
 	tab.warned = nil
-	var many []config.Warning
+	var many []doubt
 	for a := netip.MustParseAddr("10.0.0.0"); len(many) < 1000; a = a.Next() {
 		many = append(many, warning(a.String()))
 	}
-	tab.warn(many)
-	if got := strings.Count(text.String(), "\n"); got != maxWarnings+1 || !strings.Contains(text.String(), "number=980") {
-		t.Errorf("1000 warnings: %d lines, want %d and one for the other 980", got, maxWarnings)
+	tab.warn(many, 5)
+	if got := strings.Count(text.String(), "\n"); got != maxWarnings+1 || !strings.Contains(text.String(), "number=985") {
+		t.Errorf("1000 warnings: %d lines, want %d and one for the other 985", got, maxWarnings)
 	}
 }
 

@@ -29,13 +29,15 @@ type transition struct {
 
 // make does a transition: it is durable and in force when it returns, or
 // nothing has happened. The caller holds mu.
-func (d *Daemon) make(t transition) (next *state, warnings []responder.Warning, err error) {
+func (d *Daemon) make(t transition) (*made, error) {
 	if d.ended {
-		return nil, nil, errStopped
+		return nil, errStopped
 	}
 	old := d.now.Load()
 	undo := d.changes.Apply(t.change)
-	next = d.plan(t.cfg, old, t.unchanged)
+	next := d.plan(t.cfg, old, t.unchanged)
+	var warnings []responder.Warning
+	var err error
 	if t.refuse != nil {
 		err = t.refuse(next)
 	}
@@ -54,7 +56,7 @@ func (d *Daemon) make(t transition) (next *state, warnings []responder.Warning, 
 		for _, c := range fresh {
 			c.close()
 		}
-		return nil, nil, err
+		return nil, err
 	}
 	for _, c := range fresh {
 		c.start(d.ctx)
@@ -74,7 +76,7 @@ func (d *Daemon) make(t transition) (next *state, warnings []responder.Warning, 
 	}
 	d.compact()
 	d.account(nil)
-	return next, warnings, nil
+	return &made{next, compare(old, next), warnings}, nil
 }
 
 // cards finds the cards of next among those of old, and prepares the others.
@@ -165,7 +167,8 @@ func (d *Daemon) compact() {
 // account tells readers of the store; err is why the last change could not be kept.
 func (d *Daemon) account(err error) {
 	kept := control.StoreStats{Durable: d.store != nil}
-	kept.Added, kept.Removed = d.changes.Counts()
+	counts := d.changes.Counts()
+	kept.Added, kept.Removed = counts.Added, counts.Removed
 	if d.store != nil {
 		kept.Damage = d.store.Damage()
 	}
@@ -180,7 +183,7 @@ func (d *Daemon) account(err error) {
 // asides tells of the additions that are kept but not in force.
 func (s *state) asides() (list []string) {
 	for w := range s.all() {
-		for _, l := range w.view.Labels {
+		for l := range w.view.Labels() {
 			for _, a := range l.SetAside {
 				list = append(list, fmt.Sprintf("%s %s was added at run time and is set aside: %s", l.Label, a.Range, a.Reason))
 			}
@@ -207,15 +210,6 @@ func (s *state) all() iter.Seq[wanted] {
 	}
 }
 
-// labels maps what s answers for by label.
-func labels(view *overlay.View) map[string]responder.Ranges {
-	m := make(map[string]responder.Ranges, len(view.Aliases))
-	for _, a := range view.Aliases {
-		m[a.Label] = a.Ranges
-	}
-	return m
-}
-
 // compare tells how s differs from old, a line for each difference.
 func compare(old, s *state) []string {
 	lines := []string{}
@@ -228,7 +222,7 @@ func compare(old, s *state) []string {
 		delete(before, w.Name)
 		if !known {
 			lines = append(lines, "+ interface "+w.Name)
-			o = wanted{w.Interface, &overlay.View{}}
+			o = wanted{w.Interface, new(overlay.Overlay).View(w.Name, overlay.NewFile(nil))}
 		}
 		if o.view == w.view && o.Interface == w.Interface {
 			continue
@@ -245,27 +239,35 @@ func compare(old, s *state) []string {
 }
 
 func compareAliases(old, now *overlay.View) (lines []string) {
-	before, after := labels(old), labels(now)
-	for _, a := range old.Aliases {
-		if gone := difference(a.Ranges, after[a.Label]); gone.Len() > 0 {
-			lines = append(lines, fmt.Sprintf("- %s %s", a.Label, gone))
-		}
+	for l := range old.Labels() {
+		after, _ := now.Label(l.Label)
+		lines = appendChange(lines, "-", l.Label, difference(&l, &after))
 	}
-	for _, a := range now.Aliases {
-		if added := difference(a.Ranges, before[a.Label]); added.Len() > 0 {
-			lines = append(lines, fmt.Sprintf("+ %s %s", a.Label, added))
-		}
-		n := slices.IndexFunc(old.Aliases, func(b responder.Alias) bool { return b.Label == a.Label })
-		if n >= 0 && (old.Aliases[n].Closed != a.Closed || old.Aliases[n].HasClosed != a.HasClosed || !slices.Equal(old.Aliases[n].From, a.From)) {
-			lines = append(lines, fmt.Sprintf("~ %s other options", a.Label))
+	for l := range now.Labels() {
+		before, _ := old.Label(l.Label)
+		lines = appendChange(lines, "+", l.Label, difference(&l, &before))
+		a, known := now.File().Alias(l.Label)
+		b, knew := old.File().Alias(l.Label)
+		if known && knew && (b.Closed != a.Closed || b.HasClosed != a.HasClosed || !slices.Equal(b.From, a.From)) {
+			lines = append(lines, fmt.Sprintf("~ %s other options", l.Label))
 		}
 	}
 	return lines
 }
 
-func difference(a, b responder.Ranges) responder.Ranges {
-	if a.Equal(b) {
+// difference gives what is in force of a and not of b.
+func difference(a, b *overlay.LabelView) responder.Ranges {
+	if a.File.Equal(b.File) && a.Removed.Equal(b.Removed) && a.Added.Equal(b.Added) {
 		return responder.Ranges{}
 	}
-	return a.Without(responder.Ranges{}.Union(b))
+	return a.Ranges().Without(b.Ranges().Union(responder.Ranges{}))
+}
+
+// appendChange appends a line about the ranges that a label gets or gets rid of, if
+// there are any.
+func appendChange(lines []string, sign, label string, ranges responder.Ranges) []string {
+	if ranges.Len() == 0 {
+		return lines
+	}
+	return append(lines, fmt.Sprintf("%s %s %s", sign, label, ranges))
 }

@@ -12,17 +12,16 @@ import (
 // addition: to ask twice is to ask once.
 func (o *Overlay) Add(name string, file, wanted responder.Ranges) Change {
 	l, c := o.of(name), LabelChange{Label: name}
-	asked := wanted.Sorted()
-	inFile := file.Shared(asked).Sorted()
+	inFile := file.Shared(wanted.Sorted()).Sorted()
 	if l.gone && inFile.Len() > 0 {
 		// What comes back is named; so what does not must be named too.
 		no := false
 		c.Gone = &no
 		c.Remove = file.Without(inFile)
 	} else if !l.gone {
-		c.Restore, c.Remove = carve(l.removed, inFile)
+		c.Restore = l.removed.has(inFile)
 	}
-	c.Add = wanted.Without(inFile.Union(l.added.Shared(asked)))
+	c.Add = l.added.lacks(wanted.Without(inFile))
 	return oneLabel(c)
 }
 
@@ -38,49 +37,42 @@ func (o *Overlay) Delete(name string, file, unwanted responder.Ranges) (Change, 
 			yes := true
 			c.Gone = &yes
 		}
-		c.Drop, c.Restore = l.added, l.removed
+		c.Drop, c.Restore = l.added.list(), l.removed.list()
 		return oneLabel(c), nil
 	}
-	asked := unwanted.Sorted()
-	var inFile responder.Ranges
-	if !l.gone {
-		inFile = file.Shared(asked).Without(l.removed.Sorted()).Sorted()
-	}
-	added := l.added.Shared(asked)
+	inFile := file.Shared(unwanted.Sorted()).Sorted()
+	c.Drop = l.added.has(unwanted)
 	// What was removed before is as it should be.
-	known := inFile.Union(added)
-	if l.gone {
-		known = known.Union(file.Shared(asked))
-	} else {
-		known = known.Union(l.removed.Shared(asked))
+	known := c.Drop.Union(inFile)
+	if !l.gone {
+		known = known.Union(l.removed.has(unwanted))
+		c.Remove = l.removed.lacks(inFile)
 	}
 	if missing := unwanted.Without(known); missing.Len() > 0 {
 		return Change{}, &NotFoundError{name, missing}
 	}
-	c.Remove = inFile
-	c.Drop, c.Add = carve(l.added, asked)
 	return oneLabel(c), nil
 }
 
 // Set gives the change by which a label has wanted and nothing else.
 func (o *Overlay) Set(name string, file, wanted responder.Ranges) Change {
 	l, c := o.of(name), LabelChange{Label: name}
-	asked := wanted.Sorted()
-	inFile := file.Shared(asked).Sorted()
-	c.Drop = l.added
-	c.Restore = l.removed
+	inFile := file.Shared(wanted.Sorted()).Sorted()
+	added := wanted.Without(inFile)
+	c.Drop, c.Add = l.added.list().Without(added.Sorted()), l.added.lacks(added)
+	var removed responder.Ranges // of the file's, if not all of them
 	switch {
-	case inFile.Len() == 0 && file.Len() > 0 && !l.gone:
-		yes := true
-		c.Gone = &yes
 	case inFile.Len() > 0:
-		c.Remove = file.Without(inFile)
+		removed = file.Without(inFile)
 		if l.gone {
 			no := false
 			c.Gone = &no
 		}
+	case file.Len() > 0 && !l.gone:
+		yes := true
+		c.Gone = &yes
 	}
-	c.Add = wanted.Without(inFile)
+	c.Restore, c.Remove = l.removed.list().Without(removed.Sorted()), l.removed.lacks(removed)
 	return oneLabel(c)
 }
 
@@ -98,20 +90,6 @@ func (o *Overlay) ReturnToFile() Change {
 		c.Labels = append(c.Labels, step.Labels...)
 	}
 	return c
-}
-
-// carve says how holes are cut out of list: the members that they touch go, and
-// come back as what is left of them.
-func carve(list, holes responder.Ranges) (drop, rest responder.Ranges) {
-	for _, r := range list.All() {
-		whole := responder.RangesOf(r)
-		left := whole.Without(holes)
-		if left.Same(whole) {
-			continue
-		}
-		drop, rest = drop.Append(r), rest.Join(left)
-	}
-	return drop, rest
 }
 
 func oneLabel(c LabelChange) Change {

@@ -10,25 +10,45 @@ package overlay
 import (
 	"slices"
 
+	"github.com/google/btree"
+
 	"github.com/ipalias/ipalias/responder"
 )
 
-// An Overlay is the run-time changes that hold. The zero value has none.
+// An Overlay is the run-time changes that hold. The zero value has none. A copy
+// of it stays what it is, whatever happens to the original: that is how a change is
+// taken back, and how a View goes on being true for who looks at it.
 type Overlay struct {
-	labels map[string]*label
-	order  []string // labels in the order of their first change
+	labels *btree.BTreeG[*label] // by name; replaced, never changed; nil: none
+	next   int                   // number of the next label
 	source *Source
+	counts Counts
 }
 
-// A label is what was changed about one label. It is immutable: a change
-// replaces it, so that it can be taken back.
+// A label is what was changed about one label. It is immutable.
 type label struct {
-	added   responder.Ranges
-	removed responder.Ranges // of the configuration's
-	gone    bool             // the configuration's label as a whole, whatever it has
+	name    string
+	number  int // labels are told of in the order of their first change
+	added   set
+	removed set  // of the configuration's
+	gone    bool // the configuration's label as a whole, whatever it has
 }
 
-func (l *label) empty() bool { return !l.gone && l.added.Len()+l.removed.Len() == 0 }
+func (l *label) empty() bool { return !l.gone && l.added.len()+l.removed.len() == 0 }
+
+// Counts tells how much was changed.
+type Counts struct {
+	Added   int // ranges
+	Removed int // ranges, and labels as a whole
+}
+
+func (c *Counts) count(l *label, sign int) {
+	c.Added += sign * l.added.len()
+	c.Removed += sign * l.removed.len()
+	if l.gone {
+		c.Removed += sign
+	}
+}
 
 // A Source is a configuration that takes the place of the daemon's file.
 type Source struct {
@@ -39,12 +59,36 @@ type Source struct {
 // Source is the configuration that replaced the daemon's, nil if none did.
 func (o *Overlay) Source() *Source { return o.source }
 
+// Counts tells how much is changed in all.
+func (o *Overlay) Counts() Counts { return o.counts }
+
 // of gives what was changed about a label, which may be nothing.
 func (o *Overlay) of(name string) *label {
-	if l := o.labels[name]; l != nil {
-		return l
+	if o.labels != nil {
+		if l, ok := o.labels.Get(&label{name: name}); ok {
+			return l
+		}
 	}
-	return new(label)
+	return &label{name: name}
+}
+
+// all lists what was changed, in the order of the labels' first changes, of one
+// interface or, if iface is "", of all.
+func (o *Overlay) all(iface string) (list []*label) {
+	if o.labels == nil {
+		return nil
+	}
+	collect := func(l *label) bool {
+		list = append(list, l)
+		return true
+	}
+	if iface == "" {
+		o.labels.Ascend(collect)
+	} else {
+		o.labels.AscendRange(&label{name: iface + ":"}, &label{name: iface + ";"}, collect) // ';' follows ':'
+	}
+	slices.SortFunc(list, func(a, b *label) int { return a.number - b.number })
+	return list
 }
 
 // A Change is one step from one overlay to the next, as it is kept on disk.
@@ -54,8 +98,8 @@ type Change struct {
 	Labels []LabelChange `json:"labels,omitempty"`
 }
 
-// A LabelChange is the part of a Change about one label. Ranges that are to be
-// taken away are those that were given, not parts of them.
+// A LabelChange is the part of a Change about one label. What is taken away comes
+// before what is added.
 type LabelChange struct {
 	Label   string           `json:"label"`
 	Gone    *bool            `json:"gone,omitempty"`   // remove all that the configuration has, or no more
@@ -72,65 +116,40 @@ func (c Change) Empty() bool { return !c.Clear && c.Source == nil && len(c.Label
 // else was applied.
 func (o *Overlay) Apply(c Change) (undo func()) {
 	before := *o
-	if c.Clear || o.labels == nil {
-		*o = Overlay{labels: map[string]*label{}}
+	switch {
+	case c.Clear || o.labels == nil:
+		*o = Overlay{labels: btree.NewG(32, func(a, b *label) bool { return a.name < b.name })}
+	case len(c.Labels) > 0:
+		o.labels = o.labels.Clone()
 	}
 	if c.Source != nil {
 		o.source = c.Source
 	}
-	now, old := o.labels, map[string]*label{}
 	for _, l := range c.Labels {
-		if _, known := old[l.Label]; !known {
-			old[l.Label] = now[l.Label]
-		}
 		o.change(l)
 	}
-	return func() {
-		for name, l := range old {
-			if now[name] = l; l == nil {
-				delete(now, name)
-			}
-		}
-		*o = before
-	}
+	return func() { *o = before }
 }
 
 func (o *Overlay) change(c LabelChange) {
-	l := *o.of(c.Label)
-	l.added = less(l.added, c.Drop).Join(c.Add)
-	l.removed = less(l.removed, c.Restore).Join(c.Remove)
+	old := o.of(c.Label)
+	l := *old
+	l.added = l.added.without(c.Drop).with(c.Add)
+	l.removed = l.removed.without(c.Restore).with(c.Remove)
 	if c.Gone != nil {
 		l.gone = *c.Gone
 	}
-	_, known := o.labels[c.Label]
-	switch {
-	case l.empty():
-		delete(o.labels, c.Label)
-		// A copy, since undo goes back to the old one.
-		o.order = slices.DeleteFunc(slices.Clone(o.order), func(name string) bool { return name == c.Label })
+	if old.empty() {
+		o.next++
+		l.number = o.next
+	}
+	o.counts.count(old, -1)
+	o.counts.count(&l, +1)
+	if l.empty() {
+		o.labels.Delete(&l)
 		return
-	case !known:
-		o.order = append(o.order, c.Label)
 	}
-	o.labels[c.Label] = &l
-}
-
-// less gives list without the members of drop.
-func less(list, drop responder.Ranges) responder.Ranges {
-	if drop.Len() == 0 {
-		return list
-	}
-	gone := make(map[responder.Range]bool, drop.Len())
-	for _, r := range drop.All() {
-		gone[r] = true
-	}
-	var kept responder.Ranges
-	for _, r := range list.All() {
-		if !gone[r] {
-			kept = kept.Append(r)
-		}
-	}
-	return kept
+	o.labels.ReplaceOrInsert(&l)
 }
 
 // Snapshot yields changes that lead from nothing to o.
@@ -138,9 +157,8 @@ func (o *Overlay) Snapshot(yield func(Change) bool) {
 	if o.source != nil && !yield(Change{Source: o.source}) {
 		return
 	}
-	for _, name := range o.order {
-		l := o.labels[name]
-		c := LabelChange{Label: name, Add: l.added, Remove: l.removed}
+	for _, l := range o.all("") {
+		c := LabelChange{Label: l.name, Add: l.added.list(), Remove: l.removed.list()}
 		if l.gone {
 			c.Gone = &l.gone
 		}
@@ -148,17 +166,4 @@ func (o *Overlay) Snapshot(yield func(Change) bool) {
 			return
 		}
 	}
-}
-
-// Counts tells how many ranges were added, and how many ranges and whole labels
-// removed.
-func (o *Overlay) Counts() (added, removed int) {
-	for _, l := range o.labels {
-		added += l.added.Len()
-		removed += l.removed.Len()
-		if l.gone {
-			removed++
-		}
-	}
-	return added, removed
 }

@@ -35,12 +35,12 @@ func write(list responder.Ranges) string {
 // describe writes a view as "label: file +added -removed ?aside;".
 func describe(v *View) string {
 	var parts []string
-	for _, l := range v.Labels {
+	for l := range v.Labels() {
 		words := []string{l.Label + ":"}
 		for _, group := range []struct {
 			sign string
 			list responder.Ranges
-		}{{"", l.File}, {"+", l.Added}, {"-", l.Removed}} {
+		}{{"", l.Kept()}, {"+", l.Added}, {"-", l.Removed}} {
 			for _, r := range group.list.All() {
 				words = append(words, group.sign+r.String())
 			}
@@ -64,7 +64,7 @@ func TestSteps(t *testing.T) {
 	}{
 		{"nothing", nil, "eth0:lab: 10.0.0.0/24 10.0.1.7"},
 		{"a new label", []string{"add eth0:2 10.9.0.1"}, "eth0:lab: 10.0.0.0/24 10.0.1.7; eth0:2: +10.9.0.1"},
-		{"more for it", []string{"add eth0:2 10.9.0.1", "add eth0:2 10.9.0.0/24"}, "eth0:lab: 10.0.0.0/24 10.0.1.7; eth0:2: +10.9.0.1 +10.9.0.0 +10.9.0.2-10.9.0.255"},
+		{"more for it", []string{"add eth0:2 10.9.0.1", "add eth0:2 10.9.0.0/24"}, "eth0:lab: 10.0.0.0/24 10.0.1.7; eth0:2: +10.9.0.0 +10.9.0.1 +10.9.0.2-10.9.0.255"},
 		{"what is there", []string{"add eth0:lab 10.0.0.9"}, "eth0:lab: 10.0.0.0/24 10.0.1.7"},
 		{"more than is there", []string{"add eth0:lab 10.0.0.0/23"}, "eth0:lab: 10.0.0.0/24 10.0.1.7 +10.0.1.0-10.0.1.6 +10.0.1.8-10.0.1.255"},
 		{"one removed", []string{"del eth0:lab 10.0.0.9"}, "eth0:lab: 10.0.0.0-10.0.0.8 10.0.0.10-10.0.0.255 10.0.1.7 -10.0.0.9"},
@@ -92,20 +92,20 @@ func TestSteps(t *testing.T) {
 			var journal []Change
 			for _, step := range tc.steps {
 				c := edit(t, &o, file, step)
-				before := describe(o.View("eth0", file))
+				before := describe(o.View("eth0", NewFile(file)))
 				o.Apply(c)() // there and back
-				if got := describe(o.View("eth0", file)); got != before {
+				if got := describe(o.View("eth0", NewFile(file))); got != before {
 					t.Errorf("%s, taken back: %s, want %s", step, got, before)
 				}
 				o.Apply(c)
 				journal = append(journal, c)
 			}
-			if got := describe(o.View("eth0", file)); got != tc.want {
+			if got := describe(o.View("eth0", NewFile(file))); got != tc.want {
 				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}
 			// The same from what is kept on disk, as it came and compacted.
 			for what, list := range map[string][]Change{"journal": journal, "snapshot": slices.Collect(o.Snapshot)} {
-				if got := describe(replay(t, list).View("eth0", file)); got != tc.want {
+				if got := describe(replay(t, list).View("eth0", NewFile(file))); got != tc.want {
 					t.Errorf("from the %s\ngot  %s\nwant %s", what, got, tc.want)
 				}
 			}
@@ -195,7 +195,7 @@ func TestConfigurationChanges(t *testing.T) {
 			"eth0:0: -10.9.0.1; eth0:2: +10.9.0.0/24; eth0:1: +10.9.1.1"},
 	} {
 		// Labels that only the changes have come in the order of their first change.
-		got := describe(o.View("eth0", tc.file))
+		got := describe(o.View("eth0", NewFile(tc.file)))
 		sorted := func(s string) []string { l := strings.Split(s, "; "); slices.Sort(l); return l }
 		if !slices.Equal(sorted(got), sorted(tc.want)) {
 			t.Errorf("%s:\ngot  %s\nwant %s", tc.name, got, tc.want)
@@ -208,22 +208,22 @@ func TestResetAndSource(t *testing.T) {
 	file := []responder.Alias{{Label: "eth0:0", Ranges: ranges(t, "10.0.0.1")}}
 	o.Apply(edit(t, &o, file, "del eth0:0"))
 	undo := o.Apply(Reset(&Source{Name: "b.toml", Text: "x"}))
-	if got := describe(o.View("eth0", file)); got != "eth0:0: 10.0.0.1" || o.Source().Name != "b.toml" {
+	if got := describe(o.View("eth0", NewFile(file))); got != "eth0:0: 10.0.0.1" || o.Source().Name != "b.toml" {
 		t.Errorf("after a reset: %s, source %v", got, o.Source())
 	}
 	o.Apply(edit(t, &o, file, "add eth0:1 10.0.0.2"))()
 	undo()
-	if got := describe(o.View("eth0", file)); got != "eth0:0: -10.0.0.1" || o.Source() != nil {
+	if got := describe(o.View("eth0", NewFile(file))); got != "eth0:0: -10.0.0.1" || o.Source() != nil {
 		t.Errorf("taken back: %s, source %v", got, o.Source())
 	}
 	o.Apply(Reset(&Source{Name: "b.toml", Text: "x"}))
 	o.Apply(edit(t, &o, file, "add eth0:1 10.0.0.2"))
 	o.Apply(o.ReturnToFile())()
-	if got := describe(o.View("eth0", file)); got != "eth0:0: 10.0.0.1; eth0:1: +10.0.0.2" || o.Source() == nil {
+	if got := describe(o.View("eth0", NewFile(file))); got != "eth0:0: 10.0.0.1; eth0:1: +10.0.0.2" || o.Source() == nil {
 		t.Errorf("back to the file, taken back: %s, source %v", got, o.Source())
 	}
 	o.Apply(o.ReturnToFile())
-	if got := describe(o.View("eth0", file)); got != "eth0:0: 10.0.0.1; eth0:1: +10.0.0.2" || o.Source() != nil {
+	if got := describe(o.View("eth0", NewFile(file))); got != "eth0:0: 10.0.0.1; eth0:1: +10.0.0.2" || o.Source() != nil {
 		t.Errorf("back to the file: %s, source %v", got, o.Source())
 	}
 	if !o.ReturnToFile().Empty() {
@@ -283,9 +283,9 @@ func TestAgainstSets(t *testing.T) {
 					model[a] = true
 				}
 			}
-			v := o.View("e", file)
+			v := o.View("e", NewFile(file))
 			var got responder.Ranges
-			for _, a := range v.Aliases {
+			for _, a := range v.Aliases() {
 				got = got.Join(a.Ranges)
 			}
 			if have := set(got); len(have) != len(model) {

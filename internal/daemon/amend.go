@@ -1,0 +1,93 @@
+package daemon
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/ipalias/ipalias/internal/control"
+	"github.com/ipalias/ipalias/internal/overlay"
+	"github.com/ipalias/ipalias/responder"
+)
+
+// made is what a transition led to.
+type made struct {
+	state    *state
+	changes  []string            // a line each
+	warnings []responder.Warning // about what was added at run time
+}
+
+// errWhole says that a change can't be made by a difference.
+var errWhole = errors.New("the table must be made anew")
+
+// amend makes a change of one label, and costs as much as the change: nothing is
+// made anew that it does not touch. Like make it is durable and in force when it
+// returns, or nothing has happened. The caller holds mu.
+//
+// It refuses with errWhole where more than the label may change: an addition that
+// was set aside may come into force when what is in its way goes; and where
+// there is no table yet, since its card was never there.
+func (d *Daemon) amend(w wanted, change overlay.Change) (*made, error) {
+	if d.ended {
+		return nil, errStopped
+	}
+	old := d.now.Load()
+	c := old.cardOf(w.Card)
+	if g := c.glance(); g.resolved(w.Name) == nil {
+		return nil, errWhole
+	}
+	undo := d.changes.Apply(change)
+	step := change.Labels[0]
+	lose, gain := w.view.Effect(d.changes, step)
+	if w.view.Touches(lose.Ranges, gain.Ranges, step.Drop, step.Add) {
+		undo()
+		return nil, errWhole
+	}
+	next := old.with(wanted{w.Interface, w.view.Next(d.changes)})
+	m := &made{state: next, changes: []string{}}
+	err := d.commit(change, func() error {
+		return c.do(func() (err error) {
+			m.warnings, err = c.amend(next.wants[c.name], w.Name, lose, gain)
+			return err
+		})
+	})
+	if err != nil {
+		undo()
+		return nil, conflict(err, w.view)
+	}
+	d.now.Store(next)
+	d.compact()
+	d.account(nil)
+	m.changes = appendChange(m.changes, "-", lose.Label, lose.Ranges)
+	m.changes = appendChange(m.changes, "+", gain.Label, gain.Ranges)
+	return m, nil
+}
+
+// with gives s with another view of an interface.
+func (s *state) with(w wanted) *state {
+	next := *s
+	next.wants = make(map[string][]wanted, len(s.wants))
+	for card, list := range s.wants {
+		if card == w.Card {
+			list = slices.Clone(list)
+			n := slices.IndexFunc(list, func(o wanted) bool { return o.Interface == w.Interface })
+			list[n] = w
+		}
+		next.wants[card] = list
+	}
+	return &next
+}
+
+// conflict makes a refusal of an overlap: another label has what was to be added.
+func conflict(err error, v *overlay.View) error {
+	var overlap *responder.OverlapError
+	if !errors.As(err, &overlap) {
+		return err
+	}
+	o := overlap.Overlaps[0]
+	other := o.LabelA
+	if o.A.Alias >= 0 { // not what was there before
+		other = o.LabelB
+	}
+	return control.Refuse(http.StatusConflict, "%s overlaps: %s; expected each address under one label", o.Shared, v.Holder(other, o.Shared))
+}

@@ -1,0 +1,106 @@
+package daemon
+
+import (
+	"slices"
+
+	"github.com/ipalias/ipalias/internal/config"
+	"github.com/ipalias/ipalias/responder"
+)
+
+const (
+	// maxWarnings is how many warnings of one change are logged one by one.
+	maxWarnings = 20
+
+	// maxHeld is how many warnings are remembered, so as to be given once. A
+	// configuration can have a million addresses that are never answered for.
+	maxHeld = 200
+)
+
+// A doubt is a warning, and the address that it is about, if it is about one.
+type doubt struct {
+	config.Warning
+	about responder.Range
+}
+
+// say logs what is doubtful about the table that was published, found being what
+// the responder says of it. It returns the warnings about what was added at run time.
+func (t *table) say(configured []wanted, hosts []config.Host, found []responder.Warning) (added []responder.Warning) {
+	var doubts []doubt
+	for n, c := range configured {
+		for _, w := range c.Doubts(hosts[n]) {
+			doubts = append(doubts, doubt{Warning: w})
+		}
+	}
+	more := 0
+	for _, w := range found {
+		n := slices.IndexFunc(configured, func(c wanted) bool { return c.Name == w.Interface })
+		if configured[n].view.IsAdded(w.Label, w.Range) {
+			added = append(added, w)
+		}
+		if len(doubts) < maxHeld {
+			doubts = append(doubts, configured[n].doubt(w))
+		} else {
+			more++
+		}
+	}
+	t.warn(doubts, more)
+	return added
+}
+
+// sayMore logs what is doubtful about additions to an interface.
+func (t *table) sayMore(w wanted, found []responder.Warning) {
+	held := t.warned
+	var doubts []doubt
+	for _, f := range found[:min(len(found), maxHeld)] {
+		doubts = append(doubts, w.doubt(f))
+	}
+	t.warn(doubts, t.untold+len(found)-len(doubts))
+	for text, about := range held {
+		if len(t.warned) < maxHeld {
+			t.warned[text] = about
+		}
+	}
+}
+
+// doubt makes a warning of what the responder says of an address.
+func (w wanted) doubt(f responder.Warning) doubt {
+	place := config.Place{File: "added at run time"}
+	if file := w.view.File(); !w.view.IsAdded(f.Label, f.Range) {
+		n := file.Index(f.Label)
+		place = w.Place(responder.EntryRef{Alias: n, Range: w.Aliases[n].Ranges.Index(f.Range.First)})
+	}
+	return doubt{config.Warning{Place: place, Msg: f.String()}, f.Range}
+}
+
+// warn logs the warnings that did not hold before. untold is how many hold
+// beside those.
+func (t *table) warn(doubts []doubt, untold int) {
+	more := max(0, untold-t.untold)
+	holding := make(map[string]responder.Range, len(doubts))
+	for _, d := range doubts {
+		text := d.String()
+		_, known := t.warned[text]
+		holding[text] = d.about
+		switch {
+		case known:
+		case len(holding) > maxWarnings:
+			more++
+		default:
+			t.log.Warn(text)
+		}
+	}
+	if more > 0 {
+		t.log.Warn("more aliases are not answered for", "number", more)
+	}
+	t.warned, t.untold = holding, untold
+}
+
+// retract forgets the warnings about addresses that are aliases no more.
+func (t *table) retract(gone responder.Ranges) {
+	sorted := gone.Sorted()
+	for text, about := range t.warned {
+		if responder.RangesOf(about).Shared(sorted).Len() > 0 {
+			delete(t.warned, text)
+		}
+	}
+}
