@@ -32,7 +32,7 @@ type Target struct {
 // counters of all its addresses: memory that the system has yet to hand out is
 // paid for once an address, not once a frame.
 func NewTarget(t *Table) (*Target, error) {
-	r := responder.New(1)
+	r := responder.New(responder.Config{Workers: 1})
 	_, err := r.Publish([]responder.Interface{{
 		Name:    "bench",
 		MAC:     ourMAC,

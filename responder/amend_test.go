@@ -18,7 +18,7 @@ func TestAmendAgainstPublish(t *testing.T) {
 	good, overlapping, missing := 0, 0, 0
 	for range 60 {
 		i := randomInterface(random)
-		amended, published := responder.New(1), responder.New(1)
+		amended, published := responder.New(responder.Config{Workers: 1}), responder.New(responder.Config{Workers: 1})
 		if _, err := amended.Publish([]responder.Interface{i}); err != nil {
 			continue
 		}

@@ -39,26 +39,18 @@ func (w *Worker) arp(l *link, frame []byte, l3 int) Verdict {
 	}
 	// The sender's MAC and IP are ten bytes: two overlapping words.
 	senderMAC, sender, target := be64(p[arpSenderMAC:])>>16, be32(p[arpSenderIP:]), be32(p[arpTargetIP:])
-	from := l.table.slot(sender)
-	if !l.table.found(from, sender) {
-		from.index = l.table.search(sender)
-	}
-	if from.index < indexEnd || from.index == hostOwn || bogon(sender) && sender != 0 {
-		return w.badSender(l, frame, senderMAC, sender, from.index)
+	if from := l.table.lookup(sender); from == isAlias || from == hostOwn || bogon(sender) && sender != 0 {
+		return w.badSender(l, frame, senderMAC, sender, from)
 	}
 	if op == opReply {
 		w.learn(l, sender, senderMAC, false)
 		return ARPReply
 	}
-	at := l.table.slot(target)
-	if !l.table.found(at, target) {
-		at.index = l.table.search(target)
-	}
-	if at.index >= indexEnd {
+	c := w.received(l, target, len(frame))
+	if c == nil {
 		w.learn(l, sender, senderMAC, false)
 		return ARPNotAlias
 	}
-	c := w.received(at.index, len(frame))
 	// A probe has no sender yet whom from could tell; it is answered, lest the
 	// address is taken (RFC 5227 2.6: whoever uses an address defends it).
 	if l.choosy && sender != 0 && !l.allows(target, sender) {
@@ -78,7 +70,7 @@ func (w *Worker) arp(l *link, frame []byte, l3 int) Verdict {
 	put64(p[arpTargetMAC:], senderMAC<<16|uint64(sender>>16))
 	put32(p[arpTargetIP:], sender)
 	putAddresses(frame, senderMAC, l.mac)
-	w.send(frame[:l3+arpLen], c)
+	w.send(l, frame[:l3+arpLen], c)
 	if sender == 0 {
 		return ARPProbeAnswered
 	}
@@ -91,7 +83,7 @@ func (w *Worker) arp(l *link, frame []byte, l3 int) Verdict {
 func (w *Worker) badSender(l *link, frame []byte, claimed uint64, sender, known uint32) Verdict {
 	from := be64(frame[ethSrc-2:]) & macMask
 	switch {
-	case known >= indexEnd:
+	case known != isAlias:
 		return ARPSource
 	case claimed == l.mac || from == l.mac:
 		return ARPOwn

@@ -30,6 +30,15 @@ func sum(acc uint64, b []byte) uint64 {
 		acc += carry // cannot carry again: the sum before was at most 2^64-2
 		b = b[64:]
 	}
+	if len(b) >= 32 {
+		c := b[:32:32]
+		acc, carry = bits.Add64(acc, binary.LittleEndian.Uint64(c), 0)
+		acc, carry = bits.Add64(acc, binary.LittleEndian.Uint64(c[8:]), carry)
+		acc, carry = bits.Add64(acc, binary.LittleEndian.Uint64(c[16:]), carry)
+		acc, carry = bits.Add64(acc, binary.LittleEndian.Uint64(c[24:]), carry)
+		acc += carry
+		b = b[32:]
+	}
 	for len(b) >= 8 {
 		acc, carry = bits.Add64(acc, binary.LittleEndian.Uint64(b), 0)
 		acc += carry
@@ -40,6 +49,15 @@ func sum(acc uint64, b []byte) uint64 {
 		acc += carry
 	}
 	return acc
+}
+
+// sumLong sums what has at least eight bytes. Its tail is the upper part of a load of
+// the last eight: no branch depends on how many bytes are left.
+func sumLong(b []byte) uint64 {
+	last := binary.LittleEndian.Uint64(b[len(b)-8:])
+	odd := len(b) & 7
+	acc, carry := bits.Add64(sum(0, b[:len(b)-odd]), last>>8>>(56-8*odd&63), 0)
+	return acc + carry
 }
 
 // tail loads the last 1 to 7 bytes, zeros after them (RFC 1071: an odd byte is

@@ -68,7 +68,7 @@ type piece struct {
 	alias, rng  int32
 }
 
-// compileTable builds the table of i without counter indices; see (*table).number.
+// compileTable builds the table of i but for its look-up; see (*table).arrange.
 func compileTable(i *Interface) (*table, []Warning, error) {
 	pieces, err := collect(i)
 	if err != nil {
@@ -195,44 +195,25 @@ func (t *table) fill(i *Interface, pieces []piece) (warnings []Warning) {
 	return warnings
 }
 
-// number gives every address of t the counter index that it had in old, and a
-// new one if it had none. An entry is split where its addresses had indices of
-// different runs.
-func (t *table) number(old *table, cells *cells) error {
-	if old == nil {
-		old = new(table)
-	}
-	numbered := make([]entry, 0, len(t.entries))
+// gone lists what old answered for and t does not, sorted.
+func (t *table) gone(old *table) (list []run4) {
 	k := 0
-	for _, e := range t.entries {
-		for k < len(old.entries) && old.entries[k].last < e.first {
+	for _, o := range old.entries {
+		first := uint64(o.first)
+		for k < len(t.entries) && t.entries[k].last < o.first {
 			k++
 		}
-		next := uint64(e.first)
-		for j := k; next <= uint64(e.last); j++ {
-			part := entry{uint32(next), e.last, 0, e.label}
-			known := j < len(old.entries) && old.entries[j].first <= e.last
-			if known && uint64(old.entries[j].first) > next {
-				part.last = old.entries[j].first - 1 // the gap before it is new
-				j--
-				known = false
-			} else if known {
-				o := old.entries[j]
-				part.last = min(e.last, o.last)
-				part.index = o.index + (part.first - o.first)
+		for n := k; n < len(t.entries) && t.entries[n].first <= o.last; n++ {
+			if e := t.entries[n]; uint64(e.first) > first {
+				list = append(list, run4{uint32(first), e.first - 1})
 			}
-			if !known {
-				var err error
-				if part.index, err = cells.reserve(part.last - part.first + 1); err != nil {
-					return err
-				}
-			}
-			numbered = append(numbered, part)
-			next = uint64(part.last) + 1
+			first = max(first, uint64(t.entries[n].last)+1)
+		}
+		if first <= uint64(o.last) {
+			list = append(list, run4{uint32(first), o.last})
 		}
 	}
-	t.entries = numbered
-	return nil
+	return list
 }
 
 // prefixes4 checks and converts IPv4 prefixes.

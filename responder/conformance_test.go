@@ -35,7 +35,7 @@ func TestKernelConformance(t *testing.T) {
 	passed, total := map[string]int{}, map[string]int{}
 	for _, c := range kernelref.Recorded() {
 		t.Run(c.Group+"/"+c.Name, func(t *testing.T) {
-			r := responder.New(1)
+			r := responder.New(responder.Config{Workers: 1})
 			if _, err := r.Publish([]responder.Interface{lab()}); err != nil {
 				t.Fatal(err)
 			}

@@ -11,11 +11,8 @@ package responder
 // carry half done.) Under the race detector counter_race.go takes its place.
 type counter uint64
 
-// add is called by the owning worker.
-func (c *counter) add(n uint64) { *c += counter(n) }
-
-// set sets bits; it is called by the owning worker.
-func (c *counter) set(bits uint64) { *c |= counter(bits) }
+// add is called by the owning worker, which gets the sum.
+func (c *counter) add(n uint64) uint64 { *c += counter(n); return uint64(*c) }
 
 // load is called by anybody.
 func (c *counter) load() uint64 { return uint64(*c) }

@@ -8,6 +8,5 @@ import "sync/atomic"
 // that it reports every other unsynchronised access.
 type counter uint64
 
-func (c *counter) add(n uint64)    { atomic.AddUint64((*uint64)(c), n) }
-func (c *counter) set(bits uint64) { atomic.OrUint64((*uint64)(c), bits) }
-func (c *counter) load() uint64    { return atomic.LoadUint64((*uint64)(c)) }
+func (c *counter) add(n uint64) uint64 { return atomic.AddUint64((*uint64)(c), n) }
+func (c *counter) load() uint64        { return atomic.LoadUint64((*uint64)(c)) }

@@ -108,7 +108,7 @@ func newResponder(t testing.TB, with ...func(*responder.Interface)) *responder.R
 	for _, change := range with {
 		change(&i)
 	}
-	r := responder.New(1)
+	r := responder.New(responder.Config{Workers: 1})
 	if _, err := r.Publish([]responder.Interface{i}); err != nil {
 		t.Fatal(err)
 	}

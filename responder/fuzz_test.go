@@ -31,7 +31,7 @@ type fuzzed struct {
 }
 
 func newFuzzed(t testing.TB, mode uint8) *fuzzed {
-	f := &fuzzed{r: responder.New(1), mode: mode, mtu: 1500, now: noon}
+	f := &fuzzed{r: responder.New(responder.Config{Workers: 1}), mode: mode, mtu: 1500, now: noon}
 	if mode&modeSmallMTU != 0 {
 		f.mtu = 68
 	}

@@ -48,7 +48,7 @@ func (w *Worker) icmp(p *packet) Verdict {
 // echoInPlace answers what nearly every datagram is, an echo request without
 // options or fragments: its bytes become the reply's where they are. done is false
 // for everything else, which nothing has been done to.
-func (w *Worker) echoInPlace(l *link, frame []byte, l3 int, ip []byte, c *cell) (v Verdict, done bool) {
+func (w *Worker) echoInPlace(l *link, frame []byte, l3 int, ip []byte, c *row) (v Verdict, done bool) {
 	m := ip[ipMinLen:]
 	peer := be64(frame[ethSrc-2:]) & macMask
 	if len(m) < icmpLen || m[icmpType] != icmpEcho || len(ip) > l.mtu || l.reply != Reflect || !l.mayReach(peer) {
@@ -70,7 +70,7 @@ func (w *Worker) echoInPlace(l *link, frame []byte, l3 int, ip []byte, c *cell) 
 	put32(ip[ipTTL:], ttlICMP|uint32(^fold(acc)))
 	put64(ip[ipSrc:], bits.RotateLeft64(addresses, 32))
 	putAddresses(frame, peer, l.mac)
-	w.send(frame[:l3+len(ip)], c)
+	w.send(l, frame[:l3+len(ip)], c)
 	return EchoAnswered, true
 }
 

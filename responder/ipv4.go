@@ -32,7 +32,7 @@ const (
 // A packet is an IPv4 datagram for an alias while it is answered.
 type packet struct {
 	l     *link
-	cell  *cell
+	row   *row   // what it is counted in
 	frame []byte // the frame, from its destination MAC on
 	l3    int    // where the IPv4 header begins in it
 	ip    []byte // the datagram: header and payload, without trailing bytes
@@ -79,34 +79,27 @@ func (w *Worker) ipv4(l *link, frame []byte, l3 int, flags uint8) Verdict {
 		return IPLength
 	}
 	src, dst := be32(ip[ipSrc:]), be32(ip[ipDst:])
-	at := l.table.slot(dst)
-	if !l.table.found(at, dst) {
-		at.index = l.table.search(dst)
-	}
-	if at.index >= indexEnd {
+	c := w.received(l, dst, len(frame))
+	if c == nil {
 		return IPNotAlias
 	}
-	c := w.received(at.index, len(frame))
 	// A sender that is an alias, or the host itself, is forged, or a second owner
 	// that ARP will tell of.
-	from := l.table.slot(src)
-	if !l.table.found(from, src) {
-		from.index = l.table.search(src)
-	}
-	if bogon(src) || from.index < indexEnd || from.index == hostOwn {
+	from := l.table.lookup(src)
+	if bogon(src) || from == isAlias || from == hostOwn {
 		return IPSource
 	}
 	if l.choosy && !l.allows(dst, src) {
 		return NotFrom
 	}
 	ip = ip[:total:total]
-	if ihl == ipMinLen && from.index == unknown && flags&ChecksumNotReady == 0 && be16(ip[ipFragment:])&(flagMF|offsetMask) == 0 && ip[ipProtocol] == protoICMP {
+	if ihl == ipMinLen && from == unknown && flags&ChecksumNotReady == 0 && be16(ip[ipFragment:])&(flagMF|offsetMask) == 0 && ip[ipProtocol] == protoICMP {
 		if v, done := w.echoInPlace(l, frame, l3, ip, c); done {
 			return v
 		}
 	}
 	p := packet{
-		l: l, cell: c, frame: frame, l3: l3, ip: ip, ihl: ihl, src: src, dst: dst, to: src,
+		l: l, row: c, frame: frame, l3: l3, ip: ip, ihl: ihl, src: src, dst: dst, to: src,
 		group: frame[ethDst]&1 != 0, ready: flags&ChecksumNotReady == 0,
 	}
 	return w.datagram(&p)

@@ -108,7 +108,7 @@ func (l *link) nextHop(a uint32) uint32 {
 // answer goes out at once.
 func (w *Worker) deliver(p *packet, frame []byte, v Verdict) Verdict {
 	if p.l.reply == Reflect {
-		w.send(frame, p.cell)
+		w.send(p.l, frame, p.row)
 		return v
 	}
 	hop := p.l.nextHop(p.to)
@@ -120,7 +120,7 @@ func (w *Worker) deliver(p *packet, frame []byte, v Verdict) Verdict {
 		return w.wait(p, frame, hop)
 	}
 	putMAC(frame[ethDst:], mac)
-	w.send(frame, p.cell)
+	w.send(p.l, frame, p.row)
 	if age > reachable && p.l.neigh.mayAsk(hop, w.now) {
 		// First whoever had the address; if nobody is there any more, everybody.
 		if age > reachable+probed {

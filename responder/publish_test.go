@@ -72,7 +72,7 @@ func TestCountersStay(t *testing.T) {
 // count is exact, and the two workers' are added.
 func TestCountersAgainstModel(t *testing.T) {
 	random := rand.New(rand.NewPCG(4711, 0))
-	r := responder.New(2)
+	r := responder.New(responder.Config{Workers: 2})
 	want := map[netip.Addr]uint64{}
 	published := 0
 	for range 400 {
@@ -149,7 +149,7 @@ func TestPublishWhileHandling(t *testing.T) {
 		with(span("172.16.3.1", "172.16.3.9"), single("172.16.3.10"), span("10.0.0.0", "10.9.255.255")),
 		with(single("172.16.3.10"), single("172.16.3.11"), single("172.16.3.12")),
 	}
-	r := responder.New(2)
+	r := responder.New(responder.Config{Workers: 2})
 	publish := func(n int) {
 		i := lab()
 		tables[n%len(tables)](&i)

@@ -367,16 +367,16 @@ func (w *Worker) timeExceeded(d *datagram) {
 	if l == nil {
 		return // the interface is gone
 	}
-	index, ok := l.table.find(d.key.dst)
-	if !ok {
+	if !l.table.has(d.key.dst) {
 		return // the alias is gone
 	}
+	w.enter(l)
 	n := min(d.piece, maxError)
 	frame := r.whole[:d.l3+d.ihl+n]
 	copy(frame, d.first[:d.l3+d.ihl])
 	r.copyTo(frame[d.l3+d.ihl:], d, n)
 	w.refuse(&packet{
-		l: l, cell: at(l.segments[w.number], index), frame: frame, l3: d.l3, ip: frame[d.l3:], ihl: d.ihl,
+		l: l, row: w.row(l, d.key.dst), frame: frame, l3: d.l3, ip: frame[d.l3:], ihl: d.ihl,
 		src: d.key.src, dst: d.key.dst, to: d.key.src, opt: d.opt, group: d.group,
 	}, icmpTimeExceeded, codeReassembly, 0, FragmentHeld)
 }

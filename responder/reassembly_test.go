@@ -226,7 +226,7 @@ func TestKeys(t *testing.T) {
 		"VLAN":           framegen.Tag(ask(pieces[1]), framegen.TypeVLAN, 100),
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := responder.New(1)
+			r := responder.New(responder.Config{Workers: 1})
 			untagged, tagged := lab(), lab()
 			tagged.Name, tagged.Tags = "v0.100", []uint16{100}
 			if _, err := r.Publish([]responder.Interface{untagged, tagged}); err != nil {

@@ -2,6 +2,7 @@ package responder
 
 import (
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"sync"
@@ -15,6 +16,7 @@ type Responder struct {
 	set     atomic.Pointer[set]
 	workers []*Worker
 	limits  limiter
+	counted int // see Config
 
 	mu     sync.Mutex  // held by Publish
 	states []*state    // every interface that ever was, for its counters
@@ -39,28 +41,55 @@ type link struct {
 	reply    Reply
 	limits   Limits
 	from     []prefix4
-	choosy   bool // not everybody is answered
+	choosy   bool   // not everybody is answered
+	plain    bool   // see plain.go
+	rawMAC   uint64 // mac as a little-endian load finds it
 	networks []prefix4
 	gateway  uint32 // 0: none
 	table    *table
-	segments [][]*segment // [worker]
-	neigh    *neighbours  // nil unless routed
+	neigh    *neighbours // nil unless routed
+	removals []*removal  // [worker]: what it must forget before it uses table
 }
 
 // A state is what an interface keeps through every Publish.
 type state struct {
 	name   string
 	counts []*[NumVerdicts]counter // [worker]
-	cells  *cells
-	neigh  *neighbours // held by Publish; nil: no interface of this name was ever routed
+
+	ledgers []*ledger // [worker]: of addresses
+	shared  []*ledger // [worker]: of labels, for addresses beyond what ledgers may hold
+
+	removal uint64      // the number of the last
+	label   uint32      // the identifier of the last
+	neigh   *neighbours // held by Publish; nil: no interface of this name was ever routed
 }
 
-// New makes a Responder for so many workers. It answers for nothing yet.
-func New(workers int) *Responder {
-	r := &Responder{}
+// A Config says how large a Responder may become.
+type Config struct {
+	Workers int
+
+	// MaxCounted is for how many addresses of an interface each worker keeps counters,
+	// of 32 bytes; 0 for DefaultMaxCounted. It is how many are asked for that matters, not
+	// how many there are. What comes for others is counted for their label alone.
+	MaxCounted int
+}
+
+// DefaultMaxCounted is a /8: half a gigabyte for each worker, if all of it is used.
+const DefaultMaxCounted = 1 << 24
+
+// maxCounted is the most that a row number and two bits of a tag have room for.
+const maxCounted = 1<<30 - rowsStart - 1
+
+// New makes a Responder, which answers for nothing yet.
+func New(c Config) *Responder {
+	r := &Responder{counted: c.MaxCounted}
+	if r.counted <= 0 {
+		r.counted = DefaultMaxCounted
+	}
+	r.counted = min(r.counted, maxCounted)
 	r.set.Store(&set{})
-	for i := range workers {
-		r.workers = append(r.workers, newWorker(r, i))
+	for i := range c.Workers {
+		r.workers = append(r.workers, newWorker(r, i, c.Workers))
 	}
 	return r
 }
@@ -142,7 +171,11 @@ func (r *Responder) link(i *Interface, old *set, states *[]*state) (*link, []War
 	if err != nil {
 		return nil, nil, err
 	}
-	l := &link{state: r.state(i.Name, states), tags: i.Tags, mac: mac48(i.MAC[:]), mtu: i.MTU, closed: i.Closed, reply: i.Reply, limits: i.Limits, table: t}
+	state, err := r.state(i.Name, states)
+	if err != nil {
+		return nil, nil, fmt.Errorf("interface %s: counters: %w", i.Name, err)
+	}
+	l := &link{state: state, tags: i.Tags, mac: mac48(i.MAC[:]), mtu: i.MTU, closed: i.Closed, reply: i.Reply, limits: i.Limits, table: t}
 	if l.mtu == 0 {
 		l.mtu = DefaultMTU
 	}
@@ -153,16 +186,17 @@ func (r *Responder) link(i *Interface, old *set, states *[]*state) (*link, []War
 	if err != nil {
 		return nil, nil, fmt.Errorf("interface %s: %w", i.Name, err)
 	}
-	var before *table
-	if o := old.byName(i.Name); o != nil {
-		before = o.table
-	}
-	if err := t.number(before, l.cells); err != nil {
-		return nil, nil, fmt.Errorf("interface %s: %w", i.Name, err)
-	}
 	t.arrange(own, bcast)
 	l.choosy = l.from != nil || t.special
-	l.segments = slices.Clone(l.cells.workers)
+	l.rawMAC = bits.ReverseBytes64(l.mac) >> 16
+	l.plain = !l.choosy && l.reply == Reflect && l.limits.EchoRate == 0
+	if before := old.byName(i.Name); before != nil {
+		l.identify(before.table.labels)
+		l.forget(before.removals, t.gone(before.table))
+	} else {
+		l.identify(nil)
+		l.forget(nil, nil)
+	}
 	r.route(l)
 	return l, warnings, nil
 }
@@ -214,17 +248,79 @@ func (r *Responder) route(l *link) {
 	}
 }
 
-// state finds or makes what the interface of a name keeps.
-func (r *Responder) state(name string, states *[]*state) *state {
-	for _, s := range *states {
-		if s.name == name {
-			return s
+// identify gives each label the identifier it had before.
+func (l *link) identify(before []label) {
+	var ids map[string]uint32 // made only if the labels have changed places
+	for i := range l.table.labels {
+		lb := &l.table.labels[i]
+		if i < len(before) && before[i].name == lb.name {
+			lb.id = before[i].id
+			continue
+		}
+		if ids == nil {
+			ids = make(map[string]uint32, len(before))
+			for _, b := range before {
+				ids[b.name] = b.id
+			}
+		}
+		id, had := ids[lb.name]
+		if !had {
+			l.state.label++
+			id = l.state.label
+		}
+		lb.id = id
+	}
+}
+
+// forget tells each worker which addresses are gone, along with what it has not
+// yet carried out of earlier ones.
+func (l *link) forget(before []*removal, gone []run4) {
+	if before == nil {
+		before = make([]*removal, len(l.ledgers))
+		for i := range before {
+			before[i] = &removal{number: l.removal}
 		}
 	}
-	s := &state{name: name, cells: newCells(len(r.workers))}
+	if len(gone) == 0 {
+		l.removals = before
+		return
+	}
+	l.state.removal++
+	for i, b := range before {
+		m := &removal{number: l.removal, gone: gone}
+		if len(b.gone) > 0 && l.ledgers[i].cleaned.Load() != b.number {
+			m.gone = Ranges{v4: b.gone}.Union(Ranges{v4: gone}).v4
+		}
+		if len(m.gone) > maxGone {
+			m.gone = []run4{{0, 1<<32 - 1}}
+		}
+		l.removals = append(l.removals, m)
+	}
+}
+
+// state finds or makes what the interface of a name keeps.
+func (r *Responder) state(name string, states *[]*state) (*state, error) {
+	for _, s := range *states {
+		if s.name == name {
+			return s, nil
+		}
+	}
+	s := &state{name: name}
 	for range r.workers {
+		own, err := newLedger(r.counted)
+		if err != nil {
+			return nil, err
+		}
+		shared, err := newLedger(maxSharedLabels)
+		if err != nil {
+			return nil, err
+		}
 		s.counts = append(s.counts, new([NumVerdicts]counter))
+		s.ledgers, s.shared = append(s.ledgers, own), append(s.shared, shared)
 	}
 	*states = append(*states, s)
-	return s
+	return s, nil
 }
+
+// maxSharedLabels is how many labels may count for addresses that have no row.
+const maxSharedLabels = 1 << 20

@@ -367,7 +367,7 @@ func TestRoutedPublish(t *testing.T) {
 // Requests carry the tags of the frame whose answer waits, and each VLAN has
 // neighbours of its own.
 func TestRoutedVLAN(t *testing.T) {
-	r := responder.New(1)
+	r := responder.New(responder.Config{Workers: 1})
 	plain, vlan := lab(), lab()
 	vlan.Name, vlan.Tags = "v0.100", []uint16{100}
 	plain.Reply, vlan.Reply = responder.Routed, responder.Routed

@@ -3,7 +3,9 @@ package responder
 import (
 	"cmp"
 	"net/netip"
+	"runtime"
 	"slices"
+	"sync/atomic"
 )
 
 // LabelInfo tells of one alias label.
@@ -12,6 +14,10 @@ type LabelInfo struct {
 	Ranges    Ranges   // as configured, singles and runs in the order of addresses
 	Addresses uint64   // how many are answered for
 	Counters  Counters // of all of them
+
+	// Uncounted is what of Counters was counted for the label alone, as more addresses
+	// were asked for than Config.MaxCounted.
+	Uncounted Counters
 }
 
 // Match is what the table says of an address.
@@ -62,52 +68,101 @@ func (r *Responder) Answers(iface string, a netip.Addr) bool {
 	if l == nil || !a.Is4() {
 		return false
 	}
-	_, ok := l.table.find(v4(a))
-	return ok
+	return l.table.has(v4(a))
 }
 
-// Used hands to yield every alias address whose counters are not zero, in the
-// order of addresses, until yield returns false.
+// Used hands to yield every alias address that counted anything, in the order of
+// addresses, until yield returns false. What was counted for labels alone, as there
+// were too many addresses, is not among it.
 func (r *Responder) Used(iface string, yield func(a netip.Addr, label string, c Counters) bool) {
 	l := r.set.Load().byName(iface)
 	if l == nil {
 		return
 	}
-	for _, e := range l.table.entries {
-		for a := uint64(e.first); a <= uint64(e.last); a++ {
-			index := e.index + uint32(a) - e.first
-			if !l.used(index) {
-				a += blockSize - 1 - uint64(index)%blockSize // nothing in the rest of the block
-				continue
+	defer runtime.KeepAlive(l)
+	keys := l.used()
+	for i := 0; i < len(keys); {
+		a := uint32(keys[i] >> 32)
+		var total Counters
+		for ; i < len(keys) && uint32(keys[i]>>32) == a; i++ {
+			if c, ok := l.counted(uint32(keys[i]), a); ok {
+				total.add(c)
 			}
-			c := l.load(index)
-			if c != (Counters{}) && !yield(v4addr(uint32(a)), l.table.labels[e.label].name, c) {
-				return
-			}
+		}
+		if e := l.table.entryOf(a); e != nil && total != (Counters{}) && !yield(v4addr(a), l.table.labels[e.label].name, total) {
+			return
 		}
 	}
 }
 
-// used tells whether a worker has counted in the block of an index.
-func (l *link) used(index uint32) bool {
-	for _, segments := range l.segments {
-		if used(segments, index) {
-			return true
+// used lists the rows of all workers, by address: the address in the upper half, and
+// in the lower the number of the row, counted through the workers one after the
+// other.
+func (l *link) used() (keys []uint64) {
+	base := uint32(0)
+	for _, own := range l.ledgers {
+		last := own.last.Load()
+		keys = slices.Grow(keys, int(last))
+		for n := uint32(rowsStart); n < last; n++ {
+			if a := atomic.LoadUint32(&own.rows[n].addr); a != 0 {
+				keys = append(keys, uint64(a)<<32|uint64(base+n))
+			}
+		}
+		base += uint32(len(own.rows))
+	}
+	sortKeys(keys)
+	return keys
+}
+
+// counted reads a row by its number in used; ok is false if it is no longer that of
+// a, or still to be forgotten.
+func (l *link) counted(n, a uint32) (c Counters, ok bool) {
+	for i, own := range l.ledgers {
+		if n >= uint32(len(own.rows)) {
+			n -= uint32(len(own.rows))
+			continue
+		}
+		if own.pending(l.removals[i], a) {
+			return c, false
+		}
+		addr, c := own.read(n)
+		return c, addr == a
+	}
+	return c, false
+}
+
+// uncounted gives what was counted for labels alone, by their keys.
+func (l *link) uncounted() map[uint32]Counters {
+	sums := map[uint32]Counters{}
+	for _, shared := range l.shared {
+		rows := map[uint32]Counters{}
+		for n := uint32(rowsStart); n < shared.last.Load(); n++ {
+			key, c := shared.read(n)
+			rows[key] = c
+		}
+		for i := range shared.giantsUsed.Load() {
+			key := atomic.LoadUint32(&shared.giants[i].addr)
+			if _, has := rows[key]; !has {
+				rows[key] = shared.giant(key) // of addresses for which there was no room
+			}
+		}
+		for key, c := range rows {
+			c.add(sums[key])
+			sums[key] = c
 		}
 	}
-	return false
+	return sums
 }
 
-// load sums the cells of an index over all workers.
-func (l *link) load(index uint32) (total Counters) {
-	for _, segments := range l.segments {
-		total.add(at(segments, index).load())
-	}
-	return total
-}
-
-// Total sums the counters of all aliases that an interface has now.
+// Total sums the counters of all aliases that an interface has now, and of all its
+// labels.
 func (r *Responder) Total(iface string) (total Counters) {
+	if l := r.set.Load().byName(iface); l != nil {
+		uncounted := l.uncounted()
+		for _, lb := range l.table.labels {
+			total.add(uncounted[lb.key()])
+		}
+	}
 	r.Used(iface, func(_ netip.Addr, _ string, c Counters) bool {
 		total.add(c)
 		return true
@@ -121,6 +176,7 @@ func (r *Responder) Labels(iface string) []LabelInfo {
 	if l == nil {
 		return nil
 	}
+	uncounted := l.uncounted()
 	infos := make([]LabelInfo, len(l.table.labels))
 	for i, lb := range l.table.labels {
 		infos[i].Label = lb.name
@@ -140,6 +196,8 @@ func (r *Responder) Labels(iface string) []LabelInfo {
 	}
 	for i := range infos {
 		infos[i].Ranges = infos[i].Ranges.Sorted()
+		infos[i].Uncounted = uncounted[l.table.labels[i].key()]
+		infos[i].Counters = infos[i].Uncounted
 	}
 	r.Used(iface, func(a netip.Addr, _ string, c Counters) bool {
 		infos[l.table.entryOf(v4(a)).label].Counters.add(c)

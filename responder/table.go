@@ -11,7 +11,7 @@ import (
 // Single addresses lie in an open-addressing hash, whose three or four slots for
 // a handful of aliases are one cache line, and whose misses for a million are
 // one each. Runs of addresses lie sorted and cost nothing per address, a /8
-// as little as a pair. Both give the index of the address's counters.
+// as little as a pair.
 type table struct {
 	entries []entry // sorted, without overlaps, holes taken out: what is answered for
 	labels  []label // in the order of the configuration
@@ -24,34 +24,40 @@ type table struct {
 	runs  []run  // sorted
 	more  uint32 // not 0 if there are runs: a free slot is not the end of a search
 
+	low *[1 << 16 / 64]uint64 // a bit for each last half of what slots and runs hold
+
 	special bool // some label has rules of its own: look it up
 }
 
-// An entry is a run of addresses of one label, with one run of counter indices.
+// An entry is a run of addresses of one label.
 type entry struct {
 	first, last uint32
-	index       uint32 // of the counters of first
 	label       uint32
 }
 
 // A slot holds a single address. A free one has addr 0, which no alias can have, and
-// index unknown.
+// kind unknown.
 type slot struct {
-	addr, index uint32
+	addr uint32
+	kind uint32
 }
 
 // A run is an entry of more than one address, as lookups want it.
 type run struct {
-	first, last, index uint32
+	first, last uint32
 }
 
 // A label is an alias without its addresses.
 type label struct {
 	name   string
+	id     uint32 // the same as long as the interface has a label of this name
 	closed Closed
 	from   []prefix4 // nil: the interface's
 	runs   []run4    // the configured ranges of more than one address, sorted
 }
+
+// key is what stands for a label where counters are kept under addresses.
+func (l *label) key() uint32 { return l.id + 1 }
 
 // prefix4 is an IPv4 prefix as the packet path compares it.
 type prefix4 struct{ addr, mask uint32 }
@@ -68,25 +74,44 @@ func anyContains(list []prefix4, a uint32) bool {
 	return len(list) == 0
 }
 
-// hash spreads addresses over slots: Fibonacci hashing, Knuth 6.4. Neighbouring
-// addresses, as aliases often are, land far apart and never on one slot.
-func hash(a uint32) uint32 { return a * 0x9e3779b1 }
-
-// What lookup says of an address that is no alias.
+// What lookup says of an address.
 const (
-	unknown   = 1<<32 - 1 - iota // nobody we know of
-	hostOwn                      // the host itself has it
-	broadcast                    // it is the broadcast address of a network on link
-	indexEnd  = broadcast        // counter indices are below
+	unknown   = iota // nobody we know of
+	isAlias          // it is answered for
+	hostOwn          // the host itself has it
+	broadcast        // it is the broadcast address of a network on link
 )
 
-// lookup gives the counter index of an alias address, or one of the constants
-// above.
+// has tells whether a is answered for.
+func (t *table) has(a uint32) bool { return t.lookup(a) == isAlias }
+
+// lookup says what an address is.
 func (t *table) lookup(a uint32) uint32 {
 	if s := t.slot(a); t.found(s, a) {
-		return s.index
+		return s.kind
 	}
 	return t.search(a)
+}
+
+// near tells whether a may be in the table: whether some address with the same last
+// two bytes is.
+func (t *table) near(a uint32) bool { return t.low[a>>6&(1<<10-1)]>>(a&63)&1 != 0 }
+
+// stranger tells whether a is an address that a sender may have: an ordinary one, and
+// not ours.
+func (t *table) stranger(a uint32) bool {
+	return a-1<<24 < 223<<24 && a>>24 != 127 && (!t.near(a) || t.lookup(a) == unknown)
+}
+
+// mark notes addresses for near.
+func (t *table) mark(first, last uint32) {
+	for n := min(last-first, 1<<16-1); ; n-- {
+		a := first + n
+		t.low[a>>6&(1<<10-1)] |= 1 << (a & 63)
+		if n == 0 {
+			return
+		}
+	}
 }
 
 // slot is where a search for a begins, and found whether it ends there too. The packet
@@ -103,19 +128,13 @@ func (t *table) search(a uint32) uint32 {
 			break
 		}
 		if s.addr == a {
-			return s.index
+			return s.kind
 		}
 	}
 	if len(t.runs) != 0 {
 		return t.searchRuns(a)
 	}
 	return unknown
-}
-
-// find gives the counter index of an alias address.
-func (t *table) find(a uint32) (index uint32, ok bool) {
-	index = t.lookup(a)
-	return index, index < indexEnd
 }
 
 // searchRuns looks a up among the runs by binary search.
@@ -130,7 +149,7 @@ func (t *table) searchRuns(a uint32) uint32 {
 		n -= half
 	}
 	if r := &runs[low]; r.first <= a && a <= r.last {
-		return r.index + (a - r.first)
+		return isAlias
 	}
 	return unknown
 }
@@ -144,7 +163,7 @@ func (t *table) entryOf(a uint32) *entry {
 	return nil
 }
 
-// labelOf gives the label of an address that find has found.
+// labelOf gives the label of an address that is answered for.
 func (t *table) labelOf(a uint32) *label { return &t.labels[t.entryOf(a).label] }
 
 // arrange fills slots and runs from entries. The host's own and the broadcast
@@ -168,15 +187,17 @@ func (t *table) arrange(own, bcast []uint32) {
 		log = max(3, bits.Len(uint(singles*8)))
 	}
 	t.slots, t.shift = make([]slot, 1<<log), uint8(32-log)
-	for i := range t.slots {
-		t.slots[i].index = unknown
-	}
+	t.low = new([1 << 16 / 64]uint64)
 	for _, e := range t.entries {
+		t.mark(e.first, e.last)
 		if e.first != e.last {
-			t.runs = append(t.runs, run{e.first, e.last, e.index})
+			t.runs = append(t.runs, run{e.first, e.last})
 		} else {
-			t.place(e.first, e.index)
+			t.place(e.first, isAlias)
 		}
+	}
+	for _, a := range slices.Concat(own, bcast) {
+		t.mark(a, a)
 	}
 	for _, a := range own {
 		t.place(a, hostOwn)
@@ -187,7 +208,7 @@ func (t *table) arrange(own, bcast []uint32) {
 }
 
 // place puts an address into the next free slot; the first to come stays.
-func (t *table) place(a, index uint32) {
+func (t *table) place(a, kind uint32) {
 	mask := uint32(len(t.slots) - 1)
 	i := hash(a) >> t.shift
 	for t.slots[i&mask].addr != 0 {
@@ -196,5 +217,5 @@ func (t *table) place(a, index uint32) {
 		}
 		i++
 	}
-	t.slots[i&mask] = slot{a, index}
+	t.slots[i&mask] = slot{a, kind}
 }

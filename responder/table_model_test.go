@@ -129,7 +129,7 @@ func TestTableAgainstModel(t *testing.T) {
 	for n := range 300 {
 		i := randomInterface(random)
 		m := newModel(&i)
-		r := responder.New(1)
+		r := responder.New(responder.Config{Workers: 1})
 		_, err := r.Publish([]responder.Interface{i})
 		var overlap *responder.OverlapError
 		if errors.As(err, &overlap) != m.overlaps {

@@ -74,7 +74,7 @@ func TestHoles(t *testing.T) {
 					c.change(&i)
 				}
 				i.Aliases = []responder.Alias{{Label: "v0:a"}, {Label: "v0:b", Ranges: responder.RangesOf(rng)}}
-				r := responder.New(1)
+				r := responder.New(responder.Config{Workers: 1})
 				warnings, err := r.Publish([]responder.Interface{i})
 				if err != nil {
 					t.Fatal(err)

@@ -28,7 +28,7 @@ func tagged(frame []byte, tags ...tag) []byte {
 // newTagged answers untagged frames, VLAN 100 and, within it, 200 (QinQ).
 func newTagged(t *testing.T) *responder.Responder {
 	t.Helper()
-	r := responder.New(1)
+	r := responder.New(responder.Config{Workers: 1})
 	plain, vlan, qinq := lab(), lab(), lab()
 	vlan.Name, vlan.Tags = "v0.100", []uint16{100}
 	qinq.Name, qinq.Tags = "v0.100.200", []uint16{100, 200}
@@ -134,7 +134,7 @@ func TestVLANExtras(t *testing.T) {
 
 // TestVLANPublish: two interfaces for the same frames make no sense.
 func TestVLANPublish(t *testing.T) {
-	r := responder.New(1)
+	r := responder.New(responder.Config{Workers: 1})
 	one, two := lab(), lab()
 	two.Name = "again"
 	if _, err := r.Publish([]responder.Interface{one, two}); err == nil {

@@ -102,9 +102,8 @@ func (w *Worker) release() (wake int64) {
 // retry tells whether a has to wait on.
 func (w *Worker) retry(l *link, a *waiting) bool {
 	mac, _, ok := l.neigh.find(a.hop, w.now)
-	index, alias := l.table.find(a.alias)
 	switch {
-	case !alias:
+	case !l.table.has(a.alias):
 		return false
 	case ok:
 		frame := w.take(a.len)
@@ -113,7 +112,8 @@ func (w *Worker) retry(l *link, a *waiting) bool {
 		}
 		copy(frame, a.frame[:a.len])
 		putMAC(frame[ethDst:], mac)
-		w.send(frame, at(l.segments[w.number], index))
+		w.enter(l)
+		w.send(l, frame, w.row(l, a.alias))
 		return false
 	case w.now < a.next:
 		return true

@@ -7,7 +7,10 @@
 // and end in a Verdict (verdict.go).
 package responder
 
-import "math/rand/v2"
+import (
+	"encoding/binary"
+	"math/rand/v2"
+)
 
 // ChecksumNotReady in a frame's flags: its transport checksum was left to a card
 // that never saw it. It holds nothing to verify, and nothing to derive from.
@@ -27,24 +30,24 @@ type Worker struct {
 	now      int64
 	set      *set
 	counts   *[NumVerdicts]counter // of the interface in hand, for this worker
-	segments []*segment            // the same
+	ledger   *ledger               // the same
 	out      [][]byte
 	verdicts []Verdict
 	scratch  []byte // what is left of memory
 	memory   []byte
 	optBuf   [ipMaxLen - ipMinLen]byte
 
-	staged    uint32
 	strays    [NumVerdicts]counter // frames that belong to no interface
 	ident     uint16               // IPv4 identification of the last answer
 	limits    *limiter             // the card's, shared by its workers
+	identStep uint16               // how many workers there are
 	fragments reassembler
 	waiting   waitingRoom
 	conflicts conflictQueue
 }
 
-func newWorker(r *Responder, number int) *Worker {
-	w := &Worker{responder: r, number: number, memory: make([]byte, scratchSize), limits: &r.limits, ident: uint16(rand.Uint32())}
+func newWorker(r *Responder, number, workers int) *Worker {
+	w := &Worker{responder: r, number: number, identStep: uint16(workers), memory: make([]byte, scratchSize), limits: &r.limits, ident: uint16(rand.Uint32())}
 	w.fragments.init()
 	return w
 }
@@ -60,80 +63,94 @@ func (w *Worker) Handle(now int64, frames [][]byte, flags []uint8, out [][]byte)
 		w.verdicts = make([]Verdict, len(frames)) // grows to the port's batch, once
 	}
 	w.verdicts = w.verdicts[:len(frames)]
-	w.enter(w.set.untagged)
 	l := w.set.untagged
-	if l != nil && l.table.size > stageSize {
-		w.stage(l, frames)
-	}
-	for i, frame := range frames {
-		var flag uint8
-		if i < len(flags) {
-			flag = flags[i]
-		}
-		// Here and not in a function of its own: at some nanoseconds a frame a call
-		// shows.
-		v := EtherTypeOther
-		if len(frame) < ethLen || l == nil {
-			v = w.stray(frame, flag)
-		} else if t, dst := be16(frame[ethType:]), be64(frame)>>16; t == typeVLAN || t == typeQinQ {
-			v = w.stray(frame, flag)
+	w.enter(l)
+	for first := 0; first < len(frames); first += chunk {
+		end := min(first+chunk, len(frames))
+		part := frames[first:end]
+		part2 := w.verdicts[first:end]
+		if len(flags) >= end {
+			w.chunk(l, part, flags[first:end], part2)
 		} else {
-			if dst != l.mac && dst&groupBit == 0 {
-				v = OtherHost
-			} else if t == typeIPv4 {
-				v = w.ipv4(l, frame, ethLen, flag)
-			} else if t == typeARP {
-				v = w.arp(l, frame, ethLen)
-			}
-			w.counts[v].add(1)
+			w.chunk(l, part, noFlags[:len(part)], part2)
 		}
-		w.verdicts[i] = v
 	}
 	wake = w.timers()
 	answers, w.out, w.set = w.out, nil, nil
 	return answers, wake
 }
 
+// chunk is how many frames are looked up together.
+const chunk = 64
+
+var noFlags [chunk]uint8
+
+// chunk answers up to so many frames.
+func (w *Worker) chunk(l *link, frames [][]byte, flags []uint8, verdicts []Verdict) {
+	plain := l != nil && l.plain
+	flags, verdicts = flags[:len(frames)], verdicts[:len(frames)]
+	out := w.out
+	for i, frame := range frames {
+		v, answer := undecided, 0
+		if plain && len(frame) >= plainLen {
+			f := (*[plainLen]byte)(frame)
+			head := le64(f[:])
+			if head<<16 == l.rawMAC<<16 || head&1 != 0 {
+				switch binary.LittleEndian.Uint16(f[ethType:]) {
+				case rawARP:
+					v, answer = w.plainARP(l, f, len(frame), 0)
+				case rawIPv4:
+					if flags[i] == 0 {
+						v, answer = w.plainEcho(l, f, frame, 0)
+					}
+				}
+			}
+		}
+		switch {
+		case answer != 0:
+			out = append(out, frame[:answer])
+			w.counts[v].add(1)
+		case v != undecided:
+			w.counts[v].add(1)
+		default:
+			w.out = out
+			v = w.frame(l, frame, flags[i])
+			out = w.out
+		}
+		verdicts[i] = v
+	}
+	w.out = out
+}
+
+// frame answers any frame.
+func (w *Worker) frame(l *link, frame []byte, flags uint8) Verdict {
+	if len(frame) < ethLen || l == nil {
+		return w.stray(frame, flags)
+	}
+	t, dst, v := be16(frame[ethType:]), be64(frame)>>16, EtherTypeOther
+	switch {
+	case t == typeVLAN || t == typeQinQ:
+		return w.stray(frame, flags)
+	case dst != l.mac && dst&groupBit == 0:
+		v = OtherHost
+	case t == typeIPv4:
+		v = w.ipv4(l, frame, ethLen, flags)
+	case t == typeARP:
+		v = w.arp(l, frame, ethLen)
+	}
+	w.counts[v].add(1)
+	return v
+}
+
 // Verdicts are those of the frames of the last Handle, valid until the next.
 func (w *Worker) Verdicts() []Verdict { return w.verdicts }
-
-// stageSize is how many aliases the caches hold about as well as anything else.
-const stageSize = 1 << 14
-
-// stage looks up a batch's targets and their counters before the first frame is
-// answered. In a table larger than the caches each of them is a miss of 100 ns and
-// more; here they do not depend on each other, so that the processor waits for
-// many at once. What is found is forgotten.
-func (w *Worker) stage(l *link, frames [][]byte) {
-	sum := uint32(0)
-	for _, frame := range frames { // without a branch on what is loaded
-		sum += l.table.slot(target(frame)).index
-	}
-	for _, frame := range frames {
-		if index := l.table.lookup(target(frame)); index < indexEnd {
-			sum += uint32(at(w.segments, index).rxPackets)
-		}
-	}
-	w.staged = sum // or the compiler would drop the loads
-}
-
-// target is the address that an untagged frame asks for, if it is ARP or IPv4 at all.
-func target(frame []byte) uint32 {
-	if len(frame) < ethLen+arpLen {
-		return 0
-	}
-	at := ethLen + ipDst
-	if frame[ethType+1] == typeARP&0xff {
-		at = ethLen + arpTargetIP
-	}
-	return be32(frame[at:])
-}
 
 // enter makes l the interface in hand. It is the untagged one, but while a tagged
 // frame is answered.
 func (w *Worker) enter(l *link) {
 	if l != nil {
-		w.counts, w.segments = l.counts[w.number], l.segments[w.number]
+		w.counts, w.ledger = l.counts[w.number], l.ledgers[w.number]
+		w.ledger.clean(l.table, l.removals[w.number])
 	}
 }
 
@@ -159,16 +176,44 @@ func (w *Worker) stray(frame []byte, flags uint8) Verdict {
 	return v
 }
 
-// received counts a frame for an address of the interface in hand, and gives the
-// cell that its answer is counted in.
-func (w *Worker) received(index uint32, bytes int) *cell {
-	c := at(w.segments, index)
-	if c.rxPackets == 0 {
-		use(w.segments, index)
+// received counts a frame for address a of the interface in hand, and gives the row
+// that its answer is counted in; nil if a is no alias.
+func (w *Worker) received(l *link, a uint32, bytes int) *row {
+	r := w.row(l, a)
+	if r != nil && r.rx.count(bytes) {
+		w.spill(l, r)
 	}
-	c.rxPackets.add(1)
-	c.rxBytes.add(uint64(bytes))
-	return c
+	return r
+}
+
+// row gives what an alias is counted in: its row, or its label's if there are as many
+// rows as there may be; nil if a is no alias.
+func (w *Worker) row(l *link, a uint32) *row {
+	own, h := l.ledgers[w.number], hash(a)
+	n := own.look(h)
+	if own.sure(n, &own.rows[n], a) {
+		return &own.rows[n]
+	}
+	if n = own.find(a, h); n != 0 && n-rowsStart < own.valid {
+		return &own.rows[n]
+	}
+	if !l.table.has(a) {
+		return nil
+	}
+	if n != 0 {
+		if !own.stale(n, a) {
+			return &own.rows[n]
+		}
+		own.drop(n)
+	}
+	if n = own.add(a, h); n != 0 {
+		return &own.rows[n]
+	}
+	shared, key := l.shared[w.number], l.table.labelOf(a).key()
+	if n = shared.find(key, hash(key)); n == 0 {
+		n = shared.add(key, hash(key))
+	}
+	return &shared.rows[n] // [0] if there is no room even there: what nobody reads
 }
 
 // take gives n bytes of scratch memory for an answer, nil if there is not so much.
@@ -182,14 +227,16 @@ func (w *Worker) take(n int) []byte {
 }
 
 // send appends an answer and counts it for the address it comes from.
-func (w *Worker) send(frame []byte, c *cell) {
-	c.sent(len(frame))
+func (w *Worker) send(l *link, frame []byte, r *row) {
+	if r.tx.count(len(frame)) {
+		w.spill(l, r)
+	}
 	w.out = append(w.out, frame)
 }
 
 // nextIdent gives an IPv4 identification. The workers' do not meet: each counts
 // in steps of their number.
 func (w *Worker) nextIdent() uint16 {
-	w.ident += uint16(len(w.responder.workers))
+	w.ident += w.identStep
 	return w.ident
 }

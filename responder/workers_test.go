@@ -16,7 +16,7 @@ func newWorkers(t *testing.T, n int, with ...func(*responder.Interface)) *respon
 	for _, change := range with {
 		change(&i)
 	}
-	r := responder.New(n)
+	r := responder.New(responder.Config{Workers: n})
 	if _, err := r.Publish([]responder.Interface{i}); err != nil {
 		t.Fatal(err)
 	}

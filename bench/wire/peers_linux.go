@@ -95,7 +95,7 @@ func (l *lab) worker(a aim) (*responder.Worker, error) {
 	if w := l.workers[a.base]; w != nil {
 		return w, nil
 	}
-	r := responder.New(1)
+	r := responder.New(responder.Config{Workers: 1})
 	run := responder.PrefixRange(a.prefix)
 	if a.targets <= 256 {
 		list := a.addresses()

@@ -93,7 +93,7 @@ func check(e env, file string, asJSON bool) error {
 func (r *checkReport) fill(cfg *config.Config) error {
 	r.Warnings = append(r.Warnings, cfg.Warnings...)
 	r.Unchecked = append(r.Unchecked, cfg.Unchecked()...)
-	table := responder.New(1)
+	table := responder.New(responder.Config{Workers: 1})
 	for n := range cfg.Interfaces {
 		i := &cfg.Interfaces[n]
 		// One at a time: interfaces of different cards have nothing to do with each other.

@@ -33,7 +33,7 @@ func newSubject(file, name string) (*subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &subject{interfaces: interfaces, responder: responder.New(1)}
+	s := &subject{interfaces: interfaces, responder: responder.New(responder.Config{Workers: 1})}
 	var resolved []responder.Interface
 	for _, i := range interfaces {
 		r := i.Resolve(config.Host{})

@@ -63,7 +63,7 @@ func newCard(name string, how capture.CardConfig, deps Deps) *card {
 		requests:  make(chan func()),
 		cancel:    func() {},
 		ended:     make(chan struct{}),
-		table:     table{log: log, responder: responder.New(how.Workers), observe: deps.Observe},
+		table:     table{log: log, responder: responder.New(responder.Config{Workers: how.Workers}), observe: deps.Observe},
 		conflicts: conflictLog{log: log},
 		guard:     newGuard(name, log),
 	}

@@ -53,7 +53,7 @@ func view(i *responder.Interface) *overlay.View {
 
 func published(t *testing.T, i responder.Interface) *responder.Responder {
 	t.Helper()
-	r := responder.New(1)
+	r := responder.New(responder.Config{Workers: 1})
 	if _, err := r.Publish([]responder.Interface{i}); err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func newResponder(t testing.TB) *responderHost {
 	for _, a := range host.Aliases {
 		card.Aliases = append(card.Aliases, responder.Alias{Label: "v0:" + a.String(), Ranges: responder.RangesOf(responder.Range{First: a, Last: a})})
 	}
-	r := responder.New(1)
+	r := responder.New(responder.Config{Workers: 1})
 	if _, err := r.Publish([]responder.Interface{card}); err != nil {
 		t.Fatal(err)
 	}

@@ -120,7 +120,7 @@ func TestPlanIsWhatIsAnswered(t *testing.T) {
 			first := addr()
 			i.Exclude = append(i.Exclude, responder.Range{First: first, Last: first})
 		}
-		r := responder.New(1)
+		r := responder.New(responder.Config{Workers: 1})
 		if _, err := r.Publish([]responder.Interface{i}); err != nil {
 			t.Fatal(err)
 		}
