@@ -68,6 +68,7 @@ func daemonCommands(e env) []*cobra.Command {
 	return []*cobra.Command{
 		showCommand(e),
 		statsCommand(e),
+		topCommand(e),
 		recordCommand(e),
 		addCommand(e),
 		delCommand(e),

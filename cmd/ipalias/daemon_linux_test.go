@@ -89,6 +89,42 @@ func (canned) Record(_ context.Context, _ control.Peer, r control.Recording, beg
 	return &control.Recorded{Frames: 1, Lost: r.Frames}, nil
 }
 
+func (canned) Top(_ context.Context, most int) (*control.Top, error) {
+	entries := []control.TopEntry{
+		{Address: "172.16.3.100", Interface: "eth0", Label: "eth0:1", Frames: 40, AtMost: 40, Answered: 10},
+		{Address: "172.16.3.10", Interface: "eth0", Label: "eth0:0", Frames: 30, AtMost: 31, Answered: 30},
+	}
+	return &control.Top{Seconds: 2, Uncounted: 4,
+		Cards:      []control.TopCard{{Name: "eth0", State: "the card is up", Stats: capture.Stats{Received: 70, Sent: 40, Dropped: 6}, Verdicts: map[string]uint64{"vlan-other": 2}}},
+		Interfaces: []control.TopInterface{{Name: "eth0", Mode: control.Observe, Verdicts: map[string]uint64{"arp-answered": 10, "echo-answered": 30}}},
+		Aliases:    entries[:min(most, 2)], Askers: []control.TopEntry{{Address: "172.16.3.200", Interface: "eth0", Frames: 70, AtMost: 70, Answered: 40}}}, nil
+}
+
+const topOnce = `card eth0: 35/s received, 20/s sent, 3/s dropped; the card is up
+no interface: vlan-other 1/s
+eth0 (observing): echo-answered 15/s, arp-answered 5/s
+2/s are not in what follows
+
+frames/s  answers/s  alias         interface  label
+      20          5  172.16.3.100  eth0       eth0:1
+     15+         15  172.16.3.10   eth0       eth0:0
+
+frames/s  answers/s  asker         interface
+      35         20  172.16.3.200  eth0
+`
+
+func TestTopOrder(t *testing.T) {
+	now, _ := canned{}.Top(context.Background(), 2)
+	for _, tc := range []struct {
+		o     order
+		first string
+	}{{byFrames, "172.16.3.100"}, {byAnswers, "172.16.3.10"}, {byUnanswered, "172.16.3.100"}, {byAddress, "172.16.3.10"}} {
+		if got := sorted(now.Aliases, tc.o)[0].Address; got != tc.first {
+			t.Errorf("by %s: %s first, want %s", tc.o, got, tc.first)
+		}
+	}
+}
+
 func TestDaemonCommands(t *testing.T) {
 	dir, err := os.MkdirTemp("", "ipalias") // t.TempDir may be longer than a socket's name can be
 	if err != nil {
@@ -156,6 +192,11 @@ func TestDaemonCommands(t *testing.T) {
 		{"save " + in("own.toml"), failed, "", "the daemon's own configuration"},
 		{"save " + in("theirs.toml"), failed, "", "was not written by ipalias save"},
 		{"save", misuse, "", "need one file"},
+		{"top -n 1", done, topOnce, ""},
+		{"top -n 2 --rows 1", done, "eth0:1\n\nfram", ""},
+		{"top -n 1 --json", done, `"at_most": 31,`, ""},
+		{"top -n -1", misuse, "", "expected not below 0"},
+		{"top --rows 0", misuse, "", "--rows 0"},
 		{"record -w -", done, "arp-answered", "1 frame recorded\n"},
 		{"record -w " + in("a.pcapng") + " -c 7", done, "", "1 frame recorded, 7 lost"},
 		{"record --json -w " + in("a.pcapng"), done, "", `"frames": 1`},

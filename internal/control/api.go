@@ -35,6 +35,7 @@ type Backend interface {
 	Replace(ctx context.Context, who Peer, s Source) (*Result, error)
 	Diff(ctx context.Context, s *Source) (*Diff, error) // s nil: the daemon's own file
 	Save(ctx context.Context) (*Saved, error)
+	Top(ctx context.Context, most int) (*Top, error) // at most so many aliases and askers; takes up to a second
 
 	// Record writes a capture file, pcapng, to what begin gives, until ctx ends. It calls
 	// begin once, as soon as nothing can be refused any more.
@@ -219,6 +220,41 @@ type ReloadStats struct {
 	Done   uint64 `json:"done"`
 	Failed uint64 `json:"failed"`
 	Error  string `json:"error,omitempty"` // of the last one, if it failed
+}
+
+// A Top is what happened in a window of about a second.
+type Top struct {
+	Seconds    float64        `json:"seconds"` // how long the window was
+	Cards      []TopCard      `json:"cards"`
+	Interfaces []TopInterface `json:"interfaces"`
+	Aliases    []TopEntry     `json:"aliases"`   // who was asked most, the busiest first
+	Askers     []TopEntry     `json:"askers"`    // who asked most
+	Uncounted  uint64         `json:"uncounted"` // frames whose parties were not counted
+}
+
+// TopCard is what a card did in the window.
+type TopCard struct {
+	Name  string `json:"name"`
+	State string `json:"state"`
+	capture.Stats
+	Verdicts map[string]uint64 `json:"verdicts"` // frames that belong to no interface
+}
+
+// TopInterface is what became of an interface's frames in the window.
+type TopInterface struct {
+	Name     string            `json:"name"`
+	Mode     string            `json:"mode"`     // Answer or Observe
+	Verdicts map[string]uint64 `json:"verdicts"` // those that occurred
+}
+
+// A TopEntry is one alias or one asker in the window.
+type TopEntry struct {
+	Address   string `json:"address"`
+	Interface string `json:"interface"`
+	Label     string `json:"label,omitempty"` // of an alias
+	Frames    uint64 `json:"frames"`          // at least
+	AtMost    uint64 `json:"at_most"`         // the same, unless there are thousands of others
+	Answered  uint64 `json:"answered"`        // of Frames, at once
 }
 
 // A Recording says which frames are wanted.

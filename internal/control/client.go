@@ -56,6 +56,12 @@ func (c *Client) Stats(ctx context.Context) (*Stats, error) {
 	return ask[Stats](ctx, c, http.MethodGet, "/v1/stats", nil)
 }
 
+// Top asks for what happens now, and for at most so many aliases and askers. The
+// answer takes up to a second.
+func (c *Client) Top(ctx context.Context, most int) (*Top, error) {
+	return ask[Top](ctx, c, http.MethodGet, fmt.Sprintf("/v1/top?n=%d", most), nil)
+}
+
 // Edit changes one label.
 func (c *Client) Edit(ctx context.Context, e Edit) (*Result, error) {
 	method := map[string]string{Add: http.MethodPost, Set: http.MethodPut, Delete: http.MethodDelete}[e.Do]

@@ -125,6 +125,7 @@ func (s *Server) handler() http.Handler {
 		return s.Backend.Diff(ctx, &source)
 	})
 	mux.HandleFunc("POST /v1/record", s.record)
+	mux.HandleFunc("GET /v1/top", s.top)
 	mux.Handle("/", s.serve(func(r *http.Request, _ Peer, _ []byte) (any, error) {
 		return nil, Refuse(http.StatusNotFound, "there is no %s %s here", r.Method, r.URL.Path)
 	}))

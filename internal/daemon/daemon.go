@@ -48,6 +48,7 @@ type Daemon struct {
 	notes   []string      // warnings of New: said when it is known that the daemon will run
 
 	recordings atomic.Int32 // under way
+	watch      watch
 
 	now atomic.Pointer[state] // what holds; readers look nowhere else
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ipalias/ipalias/capture"
+	"github.com/ipalias/ipalias/internal/busiest"
 	"github.com/ipalias/ipalias/responder"
 )
 
@@ -12,6 +13,7 @@ import (
 // the path nothing worth measuring while nobody looks.
 type lookout struct {
 	recorders []*capture.Recorder // by worker
+	counters  []*busiest.Counter  // by worker
 	sent      *capture.Recorder   // of what is sent beside the workers
 }
 
@@ -19,6 +21,7 @@ func newLookout(r *responder.Responder, workers int, gate *capture.Gate) *lookou
 	l := &lookout{sent: capture.NewRecorder(nil, gate)}
 	for i := range workers {
 		w := r.Worker(i)
+		l.counters = append(l.counters, busiest.NewCounter(w.Verdicts))
 		l.recorders = append(l.recorders, capture.NewRecorder(func(frame int) uint8 { return uint8(w.Verdicts()[frame]) }, gate))
 	}
 	return l
@@ -27,7 +30,27 @@ func newLookout(r *responder.Responder, workers int, gate *capture.Gate) *lookou
 // around gives the handler that a port is to run instead of h, which lets worker i
 // answer.
 func (l *lookout) around(i int, h capture.Handler) capture.Handler {
-	return l.recorders[i].Around(h)
+	return l.recorders[i].Around(l.counters[i].Around(h))
+}
+
+// watch has who asks and who is asked counted from now on, or no longer.
+func (l *lookout) watch(on bool) {
+	for _, c := range l.counters {
+		if on {
+			c.Begin()
+		} else {
+			c.End()
+		}
+	}
+}
+
+// turn gives what was counted since the last turn.
+func (l *lookout) turn() busiest.Sum {
+	sum := busiest.Sum{Askers: map[busiest.Key]*busiest.Entry{}, Aliases: map[busiest.Key]*busiest.Entry{}}
+	for _, c := range l.counters {
+		c.Turn(&sum)
+	}
+	return sum
 }
 
 // send sends a frame that answers nothing.
