@@ -34,30 +34,40 @@ bench: ## all benchmarks, as root also over veth, in some minutes; writes docs/p
 	$(GO) run ./bench/performance -o docs/performance.md
 
 .PHONY: lint
-lint: ## formatting, vet, staticcheck, go.mod
+lint: ## formatting, vet, staticcheck, go.mod, manual pages
 	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); \
 	if [ -n "$$unformatted" ]; then echo "not as gofmt has it:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
+	@sh scripts/tools.sh mandoc
+	mandoc -T lint -W warning packaging/man/*
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (1m) each
 	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh scripts/fuzz.sh
 
 .PHONY: install
-install: | $(PROGRAMS) ## what make built into DESTDIR and PREFIX (/usr/local), with docs and completions
-	@sh scripts/install.sh '$(DESTDIR)$(PREFIX)'
+install: | $(PROGRAMS) ## what make built into DESTDIR and PREFIX (/usr/local), with manual pages, unit, completions
+	@sh scripts/install.sh '$(DESTDIR)' '$(PREFIX)'
 
 # Only where there is nothing to install yet: "make && sudo make install" must
 # not need Go for root too.
 $(PROGRAMS):
 	@$(MAKE) build
 
+.PHONY: package
+package: build ## a .deb and an .rpm into dist/; VERSION=1.2.3 says of what version
+	@GO='$(GO)' sh scripts/package.sh '$(VERSION)'
+
+.PHONY: test-package
+test-package: ## installs, runs, upgrades and removes the .deb in a machine of its own, as root on Debian
+	@GO='$(GO)' sh scripts/test-package.sh
+
 .PHONY: clean
 clean: ## take away what was built
-	rm -rf bin
+	rm -rf bin dist
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

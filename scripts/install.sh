@@ -1,24 +1,45 @@
 #!/bin/sh
-# install.sh PREFIX: what "make install" does.
+# install.sh ROOT PREFIX: what "make install" does. ROOT is put before PREFIX and
+# is not seen by what is installed (DESTDIR).
 set -eu
 cd "$(dirname "$0")/.."
-to=$1
+prefix=$2
+to=$1$2
 
-mkdir -p "$to/bin" "$to/share/doc/ipalias"
+# into DIRECTORY FILE...: installs files that nobody runs.
+into() {
+	mkdir -p "$to/$1"
+	directory=$1
+	shift
+	install -m 644 "$@" "$to/$directory"
+}
+
+mkdir -p "$to/bin"
 install -m 755 bin/ipaliasd bin/ipalias "$to/bin"
-install -m 644 README.md CHANGELOG.md LICENSE docs/*.md "$to/share/doc/ipalias"
+into share/doc/ipalias README.md CHANGELOG.md LICENSE docs/*.md
+into share/doc/ipalias/examples packaging/ipalias.toml packaging/systemd/net-admin.conf \
+	packaging/grafana/ipalias.json packaging/prometheus/ipalias.rules.yaml
+for page in packaging/man/*.[1-9]; do
+	into "share/man/man${page##*.}" "$page"
+done
+
+# systemd looks below /usr/local too, and calls programs by their whole path.
+mkdir -p "$to/lib/systemd/system" "$to/lib/sysusers.d"
+sed "s|/usr/bin/|$prefix/bin/|" packaging/systemd/ipaliasd.service >"$to/lib/systemd/system/ipaliasd.service"
+install -m 644 packaging/systemd/sysusers.conf "$to/lib/sysusers.d/ipalias.conf"
+chmod 644 "$to/lib/systemd/system/ipaliasd.service"
 
 # completion SHELL FILE. The program writes them itself; where it was built for
 # another machine it can't.
 completion() {
 	if script=$(bin/ipalias completion "$1" 2>/dev/null); then
-		mkdir -p "$(dirname "$2")"
-		printf '%s\n' "$script" >"$2"
-		chmod 644 "$2"
+		mkdir -p "$(dirname "$to/$2")"
+		printf '%s\n' "$script" >"$to/$2"
+		chmod 644 "$to/$2"
 	else
 		echo "no completion for $1: bin/ipalias does not run here"
 	fi
 }
-completion bash "$to/share/bash-completion/completions/ipalias"
-completion zsh "$to/share/zsh/site-functions/_ipalias"
-completion fish "$to/share/fish/vendor_completions.d/ipalias.fish"
+completion bash share/bash-completion/completions/ipalias
+completion zsh share/zsh/site-functions/_ipalias
+completion fish share/fish/vendor_completions.d/ipalias.fish

@@ -18,6 +18,8 @@ package() {
 	apk/nsenter) echo util-linux-misc ;;
 	apk/setpriv) echo setpriv ;;
 	*/nsenter | */setpriv | */taskset) echo util-linux ;;
+	*/systemd-nspawn) echo systemd-container ;;
+	*/dpkg-deb) echo dpkg ;;
 	apt-get/gcc) echo gcc libc6-dev ;;
 	apk/gcc) echo gcc musl-dev ;;
 	*) echo "$2" ;;
