@@ -37,6 +37,8 @@ type Worker struct {
 	memory   []byte
 	optBuf   [ipMaxLen - ipMinLen]byte
 
+	rows      [chunk]uint32 // of a chunk's targets, as far as stage found them
+	staged    uint32
 	strays    [NumVerdicts]counter // frames that belong to no interface
 	ident     uint16               // IPv4 identification of the last answer
 	limits    *limiter             // the card's, shared by its workers
@@ -83,13 +85,20 @@ func (w *Worker) Handle(now int64, frames [][]byte, flags []uint8, out [][]byte)
 // chunk is how many frames are looked up together.
 const chunk = 64
 
-var noFlags [chunk]uint8
+var (
+	noFlags [chunk]uint8
+	noRows  [chunk]uint32
+)
 
 // chunk answers up to so many frames.
 func (w *Worker) chunk(l *link, frames [][]byte, flags []uint8, verdicts []Verdict) {
 	plain := l != nil && l.plain
 	flags, verdicts = flags[:len(frames)], verdicts[:len(frames)]
-	out := w.out
+	out, rows := w.out, &noRows
+	if plain && w.ledger.live > stageRows {
+		w.stage(frames)
+		rows = &w.rows
+	}
 	for i, frame := range frames {
 		v, answer := undecided, 0
 		if plain && len(frame) >= plainLen {
@@ -98,10 +107,10 @@ func (w *Worker) chunk(l *link, frames [][]byte, flags []uint8, verdicts []Verdi
 			if head<<16 == l.rawMAC<<16 || head&1 != 0 {
 				switch binary.LittleEndian.Uint16(f[ethType:]) {
 				case rawARP:
-					v, answer = w.plainARP(l, f, len(frame), 0)
+					v, answer = w.plainARP(l, f, len(frame), rows[i&(chunk-1)])
 				case rawIPv4:
 					if flags[i] == 0 {
-						v, answer = w.plainEcho(l, f, frame, 0)
+						v, answer = w.plainEcho(l, f, frame, rows[i&(chunk-1)])
 					}
 				}
 			}
