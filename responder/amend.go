@@ -21,9 +21,12 @@ func (r *Responder) Amend(iface string, remove, add []Alias) ([]Warning, error) 
 	if at < 0 {
 		return nil, fmt.Errorf("interface %s: not published", iface)
 	}
+	if r.touch(iface, remove, add) {
+		return nil, nil
+	}
 	ifs := slices.Clone(r.ifs)
 	i := &ifs[at]
-	i.Aliases = slices.Clone(i.Aliases)
+	r.set.Load().byName(iface).fold(i)
 	for _, a := range remove {
 		if err := i.take(a); err != nil {
 			return nil, fmt.Errorf("interface %s: %w", iface, err)

@@ -78,13 +78,13 @@ func compileTable(i *Interface) (*table, []Warning, error) {
 		return nil, nil, err
 	}
 	t := &table{holes: holes(i)}
+	if t.memory, err = newMemory(len(pieces) + len(t.holes)); err != nil {
+		return nil, nil, err
+	}
 	for _, a := range i.Aliases {
-		l := label{name: a.Label, closed: i.Closed}
-		if a.HasClosed {
-			l.closed = a.Closed
-		}
-		if l.from, err = prefixes4(a.From); err != nil {
-			return nil, nil, fmt.Errorf("label %s: from: %w", a.Label, err)
+		l, err := newLabel(&a, i.Closed)
+		if err != nil {
+			return nil, nil, err
 		}
 		for _, r := range a.Ranges.v4 {
 			if r.first != r.last {
@@ -96,6 +96,18 @@ func compileTable(i *Interface) (*table, []Warning, error) {
 		t.labels = append(t.labels, l)
 	}
 	return t, t.fill(i, pieces), nil
+}
+
+// newLabel makes a label without addresses; closed is the interface's.
+func newLabel(a *Alias, closed Closed) (l label, err error) {
+	l = label{name: a.Label, closed: closed}
+	if a.HasClosed {
+		l.closed = a.Closed
+	}
+	if l.from, err = prefixes4(a.From); err != nil {
+		return l, fmt.Errorf("label %s: from: %w", a.Label, err)
+	}
+	return l, nil
 }
 
 // collect gives the ranges of i sorted by address, those that begin together in the
@@ -157,7 +169,6 @@ func overlaps(i *Interface, pieces []piece) error {
 func (t *table) fill(i *Interface, pieces []piece) (warnings []Warning) {
 	union := union(t.holes)
 	h := 0
-	t.entries = make([]entry, 0, len(pieces))
 	single := false // the last entry is made of single addresses
 	push := func(first, last uint64, p piece) {
 		if n := len(t.entries); single && p.first == p.last && n > 0 {
@@ -195,22 +206,23 @@ func (t *table) fill(i *Interface, pieces []piece) (warnings []Warning) {
 	return warnings
 }
 
-// gone lists what old answered for and t does not, sorted.
+// gone lists what old answered for and t, which has no patch yet, does not; sorted.
 func (t *table) gone(old *table) (list []run4) {
-	k := 0
-	for _, o := range old.entries {
+	have := t.entries
+	for o := range old.all {
 		first := uint64(o.first)
-		for k < len(t.entries) && t.entries[k].last < o.first {
-			k++
-		}
-		for n := k; n < len(t.entries) && t.entries[n].first <= o.last; n++ {
-			if e := t.entries[n]; uint64(e.first) > first {
-				list = append(list, run4{uint32(first), e.first - 1})
+		for first <= uint64(o.last) {
+			for len(have) > 0 && uint64(have[0].last) < first {
+				have = have[1:]
 			}
-			first = max(first, uint64(t.entries[n].last)+1)
-		}
-		if first <= uint64(o.last) {
-			list = append(list, run4{uint32(first), o.last})
+			if len(have) == 0 || have[0].first > o.last {
+				list = append(list, run4{uint32(first), o.last})
+				break
+			}
+			if uint64(have[0].first) > first {
+				list = append(list, run4{uint32(first), have[0].first - 1})
+			}
+			first = uint64(have[0].last) + 1
 		}
 	}
 	return list

@@ -59,6 +59,12 @@ type state struct {
 	ledgers []*ledger // [worker]: of addresses
 	shared  []*ledger // [worker]: of labels, for addresses beyond what ledgers may hold
 
+	// What touch knows of the table that is amended.
+	numbered *memory           // which one that is
+	names    map[string]uint32 // label: its number
+	sizes    []int             // of each label
+	added    []Alias           // the options of labels that were not published
+
 	removal uint64      // the number of the last
 	label   uint32      // the identifier of the last
 	neigh   *neighbours // held by Publish; nil: no interface of this name was ever routed
@@ -186,10 +192,11 @@ func (r *Responder) link(i *Interface, old *set, states *[]*state) (*link, []War
 	if err != nil {
 		return nil, nil, fmt.Errorf("interface %s: %w", i.Name, err)
 	}
-	t.arrange(own, bcast)
-	l.choosy = l.from != nil || t.special
+	if err := t.arrange(own, bcast); err != nil {
+		return nil, nil, fmt.Errorf("interface %s: %w", i.Name, err)
+	}
 	l.rawMAC = bits.ReverseBytes64(l.mac) >> 16
-	l.plain = !l.choosy && l.reply == Reflect && l.limits.EchoRate == 0
+	l.choose()
 	if before := old.byName(i.Name); before != nil {
 		l.identify(before.table.labels)
 		l.forget(before.removals, t.gone(before.table))
@@ -199,6 +206,12 @@ func (r *Responder) link(i *Interface, old *set, states *[]*state) (*link, []War
 	}
 	r.route(l)
 	return l, warnings, nil
+}
+
+// choose tells from rules and table how frames are to be looked at.
+func (l *link) choose() {
+	l.choosy = l.from != nil || l.table.special
+	l.plain = !l.choosy && l.reply == Reflect && l.limits.EchoRate == 0
 }
 
 // addresses converts the addresses of i that are no aliases. own are the host's,

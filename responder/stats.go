@@ -68,6 +68,7 @@ func (r *Responder) Answers(iface string, a netip.Addr) bool {
 	if l == nil || !a.Is4() {
 		return false
 	}
+	defer runtime.KeepAlive(l)
 	return l.table.has(v4(a))
 }
 
@@ -89,7 +90,7 @@ func (r *Responder) Used(iface string, yield func(a netip.Addr, label string, c 
 				total.add(c)
 			}
 		}
-		if e := l.table.entryOf(a); e != nil && total != (Counters{}) && !yield(v4addr(a), l.table.labels[e.label].name, total) {
+		if e, ok := l.table.entryOf(a); ok && total != (Counters{}) && !yield(v4addr(a), l.table.labels[e.label].name, total) {
 			return
 		}
 	}
@@ -176,13 +177,14 @@ func (r *Responder) Labels(iface string) []LabelInfo {
 	if l == nil {
 		return nil
 	}
+	defer runtime.KeepAlive(l)
 	uncounted := l.uncounted()
 	infos := make([]LabelInfo, len(l.table.labels))
 	for i, lb := range l.table.labels {
 		infos[i].Label = lb.name
 		infos[i].Ranges.v4 = slices.Clone(lb.runs)
 	}
-	for _, e := range l.table.entries {
+	for e := range l.table.all {
 		info := &infos[e.label]
 		info.Addresses += uint64(e.last-e.first) + 1
 		if _, in := l.table.labels[e.label].run(e.first); !in {
@@ -200,7 +202,8 @@ func (r *Responder) Labels(iface string) []LabelInfo {
 		infos[i].Counters = infos[i].Uncounted
 	}
 	r.Used(iface, func(a netip.Addr, _ string, c Counters) bool {
-		infos[l.table.entryOf(v4(a)).label].Counters.add(c)
+		e, _ := l.table.entryOf(v4(a))
+		infos[e.label].Counters.add(c)
 		return true
 	})
 	return infos
@@ -221,13 +224,14 @@ func (r *Responder) Explain(iface string, a netip.Addr) (m Match) {
 	if l == nil || !a.Is4() {
 		return Match{Reason: "no alias"}
 	}
+	defer runtime.KeepAlive(l)
 	t, addr := l.table, v4(a)
 	for _, lb := range t.labels {
 		if r, ok := lb.run(addr); ok {
 			m.Label, m.Rule = lb.name, Range{v4addr(r.first), v4addr(r.last)}.String()
 		}
 	}
-	if e := t.entryOf(addr); e != nil {
+	if e, ok := t.entryOf(addr); ok {
 		m.Answered, m.Label = true, t.labels[e.label].name
 		if m.Rule == "" {
 			m.Rule = a.String()

@@ -2,49 +2,65 @@ package responder
 
 import (
 	"cmp"
-	"math/bits"
+	"runtime"
 	"slices"
 )
 
 // A table finds the alias of an IPv4 address. It is immutable.
 //
-// Single addresses lie in an open-addressing hash, whose three or four slots for
-// a handful of aliases are one cache line, and whose misses for a million are
-// one each. Runs of addresses lie sorted and cost nothing per address, a /8
-// as little as a pair.
+// Single addresses lie in an open-addressing hash, half full: eight bytes each, and
+// a miss of the cache for one look-up in a million of them. Runs of addresses lie
+// sorted and cost nothing per address, a /8 as little as a pair. What Amend changed
+// since the whole was built lies in a small patch that is looked at first.
 type table struct {
-	entries []entry // sorted, without overlaps, holes taken out: what is answered for
-	labels  []label // in the order of the configuration
-	holes   []hole
-	barred  []entry // single addresses that lie in holes
-	size    uint64  // addresses answered for
+	*memory
+	labels []label // in the order of the configuration, those that Amend added behind
+	holes  []hole
+	barred []entry // single addresses that lie in holes
+	size   uint64  // addresses answered for
+	runs   []run4  // sorted
+	others []other // the host's own and broadcast addresses, which have keys as well
+	patch  *patch  // nil: none
 
-	slots []slot // length a power of two
-	shift uint8  // 32 - log2(len(slots))
-	runs  []run  // sorted
-	more  uint32 // not 0 if there are runs: a free slot is not the end of a search
-
-	low *[1 << 16 / 64]uint64 // a bit for each last half of what slots and runs hold
+	low *[1 << 16 / 64]uint64 // a bit for each last half of what keys, runs and patch hold
 
 	special bool // some label has rules of its own: look it up
 }
+
+// memory is what of a table grows with it. It is mapped from the system, where the
+// garbage collector does not count it, and given back when nobody has it any more. Who
+// uses it without a worker's set has to keep its link alive.
+type memory struct {
+	entries []entry  // sorted, without overlaps, holes taken out: what is answered for
+	keys    []uint32 // by hash; 0, which no alias can be, is free
+}
+
+// newMemory maps room for so many entries.
+func newMemory(entries int) (*memory, error) {
+	list, err := mapMemory[entry](entries)
+	if err != nil {
+		return nil, err
+	}
+	m := &memory{entries: list[:0]}
+	runtime.AddCleanup(m, unmapMemory[entry], list)
+	return m, nil
+}
+
+// grow maps room for so many keys, once.
+func (m *memory) grow(keys int) (err error) {
+	if m.keys, err = mapMemory[uint32](2 * keys); err == nil {
+		runtime.AddCleanup(m, unmapMemory[uint32], m.keys)
+	}
+	return err
+}
+
+// An other is an address that is no alias but that senders are held against.
+type other struct{ addr, kind uint32 }
 
 // An entry is a run of addresses of one label.
 type entry struct {
 	first, last uint32
 	label       uint32
-}
-
-// A slot holds a single address. A free one has addr 0, which no alias can have, and
-// kind unknown.
-type slot struct {
-	addr uint32
-	kind uint32
-}
-
-// A run is an entry of more than one address, as lookups want it.
-type run struct {
-	first, last uint32
 }
 
 // A label is an alias without its addresses.
@@ -87,10 +103,47 @@ func (t *table) has(a uint32) bool { return t.lookup(a) == isAlias }
 
 // lookup says what an address is.
 func (t *table) lookup(a uint32) uint32 {
-	if s := t.slot(a); t.found(s, a) {
-		return s.kind
+	if t.patch != nil {
+		if label, found := t.patch.find(a); found && label != nobody {
+			return isAlias
+		} else if found {
+			return unknown
+		}
 	}
-	return t.search(a)
+	if t.keyed(a) {
+		return t.kind(a)
+	}
+	if len(t.runs) != 0 && t.inRun(a) {
+		return isAlias
+	}
+	return unknown
+}
+
+// keyed tells whether a has a key.
+func (t *table) keyed(a uint32) bool {
+	if len(t.keys) == 0 {
+		return false
+	}
+	for i := home(hash(a), len(t.keys)); ; {
+		if k := t.keys[i]; k == a {
+			return a != 0
+		} else if k == 0 {
+			return false
+		}
+		if i++; i == len(t.keys) {
+			i = 0
+		}
+	}
+}
+
+// kind says what an address is that has a key.
+func (t *table) kind(a uint32) uint32 {
+	for _, o := range t.others {
+		if o.addr == a {
+			return o.kind
+		}
+	}
+	return isAlias
 }
 
 // near tells whether a may be in the table: whether some address with the same last
@@ -114,31 +167,8 @@ func (t *table) mark(first, last uint32) {
 	}
 }
 
-// slot is where a search for a begins, and found whether it ends there too. The packet
-// path calls them itself, since they inline, and search only where it must.
-func (t *table) slot(a uint32) slot          { return t.slots[hash(a)>>(t.shift&31)] }
-func (t *table) found(s slot, a uint32) bool { return s.addr == a || s.addr|t.more == 0 }
-
-// search goes on where lookup's first slot did not hold a.
-func (t *table) search(a uint32) uint32 {
-	mask := uint32(len(t.slots) - 1)
-	for i := hash(a) >> (t.shift & 31); ; i++ {
-		s := t.slots[i&mask]
-		if s.addr == 0 {
-			break
-		}
-		if s.addr == a {
-			return s.kind
-		}
-	}
-	if len(t.runs) != 0 {
-		return t.searchRuns(a)
-	}
-	return unknown
-}
-
-// searchRuns looks a up among the runs by binary search.
-func (t *table) searchRuns(a uint32) uint32 {
+// inRun looks a up among the runs by binary search.
+func (t *table) inRun(a uint32) bool {
 	runs := t.runs
 	low := 0
 	for n := len(runs); n > 1; {
@@ -148,74 +178,129 @@ func (t *table) searchRuns(a uint32) uint32 {
 		}
 		n -= half
 	}
-	if r := &runs[low]; r.first <= a && a <= r.last {
-		return isAlias
-	}
-	return unknown
+	return runs[low].first <= a && a <= runs[low].last
 }
 
 // entryOf finds the entry that holds a: the slow way, which also tells the label.
-func (t *table) entryOf(a uint32) *entry {
+func (t *table) entryOf(a uint32) (e entry, ok bool) {
+	if t.patch != nil {
+		if label, found := t.patch.find(a); found {
+			return entry{a, a, label}, label != nobody
+		}
+	}
+	return t.baseOf(a)
+}
+
+// baseOf is entryOf without the patch.
+func (t *table) baseOf(a uint32) (e entry, ok bool) {
 	i, _ := slices.BinarySearchFunc(t.entries, a, func(e entry, a uint32) int { return cmp.Compare(e.last, a) })
 	if i < len(t.entries) && t.entries[i].first <= a {
-		return &t.entries[i]
+		return t.entries[i], true
 	}
-	return nil
+	return entry{}, false
+}
+
+// all yields what is answered for, in the order of addresses: the entries with the
+// patch laid over them.
+func (t *table) all(yield func(entry) bool) {
+	var over []entry
+	if t.patch != nil {
+		over = t.patch.entries
+	}
+	next := func(to uint32) bool { // what the patch has below to
+		for ; len(over) > 0 && over[0].first < to; over = over[1:] {
+			if over[0].label != nobody && !yield(over[0]) {
+				return false
+			}
+		}
+		return true
+	}
+	for _, e := range t.entries {
+		if !next(e.first) {
+			return
+		}
+		first := uint64(e.first)
+		for ; len(over) > 0 && over[0].first <= e.last; over = over[1:] {
+			o := over[0]
+			if first < uint64(o.first) && !yield(entry{uint32(first), o.first - 1, e.label}) {
+				return
+			}
+			if o.label != nobody && !yield(o) {
+				return
+			}
+			first = uint64(o.first) + 1
+		}
+		if first <= uint64(e.last) && !yield(entry{uint32(first), e.last, e.label}) {
+			return
+		}
+	}
+	if next(1<<32-1) && len(over) > 0 && over[0].label != nobody {
+		yield(over[0])
+	}
 }
 
 // labelOf gives the label of an address that is answered for.
-func (t *table) labelOf(a uint32) *label { return &t.labels[t.entryOf(a).label] }
+func (t *table) labelOf(a uint32) *label {
+	e, _ := t.entryOf(a)
+	return &t.labels[e.label]
+}
 
-// arrange fills slots and runs from entries. The host's own and the broadcast
-// addresses, which are never aliases, get slots as well: one lookup tells all
+// short is how many neighbours get keys like single addresses: a few bytes for each,
+// where a table of many such pairs would else be searched by halves.
+const short = 4
+
+// arrange fills keys and runs from entries. The host's own and the broadcast
+// addresses, which are never aliases, get keys as well: one look-up tells all
 // about a sender.
-func (t *table) arrange(own, bcast []uint32) {
-	singles, runs := len(own)+len(bcast), 0
+func (t *table) arrange(own, bcast []uint32) error {
+	keys, runs := len(own)+len(bcast), 0
 	for _, e := range t.entries {
-		if e.first == e.last {
-			singles++
+		if n := e.last - e.first; n < short {
+			keys += int(n) + 1
 		} else {
 			runs++
 		}
 		t.size += uint64(e.last-e.first) + 1
 	}
-	t.runs, t.more = make([]run, 0, runs), uint32(runs)
-	// At most two thirds full: a search that fails ends after three slots. A small
-	// table, that lies in the nearest cache anyway, is an eighth full: most end at once.
-	log := max(3, bits.Len(uint(singles+singles/2)))
-	if singles <= 256 {
-		log = max(3, bits.Len(uint(singles*8)))
+	if keys > 0 {
+		if err := t.memory.grow(keys); err != nil {
+			return err
+		}
 	}
-	t.slots, t.shift = make([]slot, 1<<log), uint8(32-log)
-	t.low = new([1 << 16 / 64]uint64)
+	t.runs, t.low = make([]run4, 0, runs), new([1 << 16 / 64]uint64)
 	for _, e := range t.entries {
 		t.mark(e.first, e.last)
-		if e.first != e.last {
-			t.runs = append(t.runs, run{e.first, e.last})
-		} else {
-			t.place(e.first, isAlias)
+		if e.last-e.first >= short {
+			t.runs = append(t.runs, run4{e.first, e.last})
+			continue
+		}
+		for n := e.last - e.first; ; n-- {
+			t.place(e.first + n)
+			if n == 0 {
+				break
+			}
 		}
 	}
-	for _, a := range slices.Concat(own, bcast) {
-		t.mark(a, a)
+	for i, list := range [][]uint32{own, bcast} {
+		for _, a := range list {
+			t.mark(a, a)
+			t.place(a)
+			t.others = append(t.others, other{a, hostOwn + uint32(i)})
+		}
 	}
-	for _, a := range own {
-		t.place(a, hostOwn)
-	}
-	for _, a := range bcast {
-		t.place(a, broadcast)
-	}
+	return nil
 }
 
-// place puts an address into the next free slot; the first to come stays.
-func (t *table) place(a, kind uint32) {
-	mask := uint32(len(t.slots) - 1)
-	i := hash(a) >> t.shift
-	for t.slots[i&mask].addr != 0 {
-		if t.slots[i&mask].addr == a {
+// place gives an address a key, if it has none yet.
+func (t *table) place(a uint32) {
+	i := home(hash(a), len(t.keys))
+	for t.keys[i] != 0 {
+		if t.keys[i] == a {
 			return
 		}
-		i++
+		if i++; i == len(t.keys) {
+			i = 0
+		}
 	}
-	t.slots[i&mask] = slot{a, kind}
+	t.keys[i] = a
 }

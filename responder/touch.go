@@ -1,0 +1,211 @@
+package responder
+
+import (
+	"runtime"
+	"slices"
+)
+
+// A change of a few single addresses does not build the table anew: it goes into a
+// patch over it. What is more, or makes trouble, is left to the whole way; so are
+// the errors.
+
+const (
+	touchMost  = 1024 // addresses in one change
+	patchShare = 64   // a patch beyond so large a part of its table is merged into a new one
+)
+
+// A touch is such a change in the making.
+type touch struct {
+	l       *link
+	changes map[uint32]uint32 // address: label, or nobody
+	lost    map[uint32]int    // label: how many addresses it has less
+	fresh   []label           // new ones, behind those of the table
+	added   []Alias           // their options
+	names   map[string]uint32 // of fresh
+}
+
+// touch amends an interface by single addresses; false if it has to be done the
+// whole way. It is called with the lock held.
+func (r *Responder) touch(iface string, remove, add []Alias) bool {
+	old := r.set.Load()
+	l := old.byName(iface)
+	defer runtime.KeepAlive(l)
+	c := touch{l: l, changes: map[uint32]uint32{}, lost: map[uint32]int{}, names: map[string]uint32{}}
+	n := 0
+	for _, list := range [][]Alias{remove, add} {
+		for _, a := range list {
+			if n += a.Ranges.Len(); n > touchMost || len(a.Ranges.other) > 0 {
+				return false
+			}
+		}
+	}
+	l.state.number(l.table)
+	for _, a := range remove {
+		if !c.take(a) {
+			return false
+		}
+	}
+	for _, a := range add {
+		if !c.give(a) {
+			return false
+		}
+	}
+	next, ok := c.link()
+	if !ok {
+		return false
+	}
+	s := *old
+	s.links = slices.Clone(old.links)
+	s.links[slices.Index(old.links, l)] = next
+	s.tagged = slices.Clone(old.tagged)
+	if s.untagged == l {
+		s.untagged = next
+	} else {
+		s.tagged[slices.Index(old.tagged, l)] = next
+	}
+	r.set.Store(&s)
+	return true
+}
+
+// number counts the addresses of each label of a table, and finds labels by their
+// names, once for all changes of it.
+func (s *state) number(t *table) {
+	if s.numbered == t.memory {
+		return
+	}
+	s.numbered, s.names, s.sizes, s.added = t.memory, map[string]uint32{}, make([]int, len(t.labels)), nil
+	for n, lb := range t.labels {
+		s.names[lb.name] = uint32(n)
+		s.sizes[n] = len(lb.runs)
+	}
+	for e := range t.all {
+		s.sizes[e.label] += int(e.last-e.first) + 1
+	}
+	for _, b := range t.barred {
+		s.sizes[b.label]++
+	}
+}
+
+// holder gives the label that answers for an address after the changes so far.
+func (c *touch) holder(a uint32) uint32 {
+	if label, changed := c.changes[a]; changed {
+		return label
+	}
+	if e, ok := c.l.table.entryOf(a); ok {
+		return e.label
+	}
+	return nobody
+}
+
+// take takes the single addresses of a away from its label.
+func (c *touch) take(a Alias) bool {
+	n, ok := c.l.state.names[a.Label]
+	if !ok {
+		return false
+	}
+	for _, r := range a.Ranges.v4 {
+		if _, in := c.l.table.labels[n].run(r.first); r.first != r.last || in || c.holder(r.first) != n {
+			return false
+		}
+		c.changes[r.first] = nobody
+		c.lost[n]++
+	}
+	return c.lost[n] < c.l.state.sizes[n] // a label that becomes empty is to go
+}
+
+// give adds the single addresses of a to its label.
+func (c *touch) give(a Alias) bool {
+	n, ok := c.l.state.names[a.Label]
+	if !ok {
+		if n, ok = c.names[a.Label]; !ok {
+			lb, err := newLabel(&a, c.l.closed)
+			if err != nil || len(a.Ranges.v4) == 0 {
+				return false
+			}
+			n = uint32(len(c.l.table.labels) + len(c.fresh))
+			c.names[a.Label] = n
+			c.fresh = append(c.fresh, lb)
+			options := a
+			options.Ranges = Ranges{}
+			c.added = append(c.added, options)
+		}
+	}
+	for _, r := range a.Ranges.v4 {
+		if r.first != r.last || c.holder(r.first) != nobody || reason(c.l.table.holes, r.first) != "" {
+			return false
+		}
+		c.changes[r.first] = n
+		c.lost[n]--
+	}
+	return true
+}
+
+// link makes the link of an interface after a change.
+func (c *touch) link() (*link, bool) {
+	next, t := *c.l, *c.l.table
+	s := next.state
+	var gone []run4
+	for a, label := range c.changes {
+		had := c.l.table.has(a)
+		if label == nobody {
+			t.size--
+			gone = append(gone, run4{a, a})
+		} else if !had {
+			t.size++
+		}
+	}
+	gone = Ranges{v4: gone}.Sorted().v4
+	t.patch = c.l.table.over(c.changes)
+	if t.patch != nil && len(t.patch.entries) > max(touchMost, len(t.entries)/patchShare) {
+		return nil, false
+	}
+	low := *t.low
+	t.low = &low
+	for a := range c.changes {
+		t.mark(a, a)
+	}
+	for n := range c.fresh {
+		s.label++
+		c.fresh[n].id = s.label
+		t.special = t.special || c.fresh[n].closed != c.l.closed || c.fresh[n].from != nil
+	}
+	t.labels = append(t.labels, c.fresh...) // behind what older tables see
+	s.sizes = append(s.sizes, make([]int, len(c.fresh))...)
+	s.added = append(s.added, c.added...)
+	for name, n := range c.names {
+		s.names[name] = n
+	}
+	for n, lost := range c.lost {
+		s.sizes[n] -= lost
+	}
+	next.table, next.removals = &t, nil
+	next.choose()
+	next.forget(c.l.removals, gone)
+	return &next, true
+}
+
+// fold brings into i, which was published, what was changed of it since.
+func (l *link) fold(i *Interface) {
+	defer runtime.KeepAlive(l)
+	i.Aliases = slices.Clone(i.Aliases)
+	if l.state.numbered == l.table.memory {
+		i.Aliases = append(i.Aliases, l.state.added...)
+	}
+	if l.table.patch == nil {
+		return
+	}
+	gone, come := map[uint32]Ranges{}, map[uint32]Ranges{}
+	for _, e := range l.table.patch.entries {
+		one := Range{v4addr(e.first), v4addr(e.first)}
+		if base, had := l.table.baseOf(e.first); had {
+			gone[base.label] = gone[base.label].Append(one)
+		}
+		if e.label != nobody {
+			come[e.label] = come[e.label].Append(one)
+		}
+	}
+	for n := range i.Aliases {
+		a := &i.Aliases[n]
+		a.Ranges = a.Ranges.Without(gone[uint32(n)]).Join(come[uint32(n)])
+	}
+}
