@@ -70,6 +70,7 @@ func daemonCommands(e env) []*cobra.Command {
 		statsCommand(e),
 		topCommand(e),
 		recordCommand(e),
+		logLevelCommand(e),
 		addCommand(e),
 		delCommand(e),
 		reloadCommand(e),

@@ -125,6 +125,15 @@ func TestTopOrder(t *testing.T) {
 	}
 }
 
+func (canned) LogLevel(context.Context) *control.LogLevel { return &control.LogLevel{Level: "info"} }
+
+func (canned) SetLogLevel(_ context.Context, _ control.Peer, l control.LogLevel) (*control.LogLevel, error) {
+	if l.Level == "loud" {
+		return nil, control.Refuse(http.StatusBadRequest, "bad level")
+	}
+	return &l, nil
+}
+
 func TestDaemonCommands(t *testing.T) {
 	dir, err := os.MkdirTemp("", "ipalias") // t.TempDir may be longer than a socket's name can be
 	if err != nil {
@@ -197,6 +206,11 @@ func TestDaemonCommands(t *testing.T) {
 		{"top -n 1 --json", done, `"at_most": 31,`, ""},
 		{"top -n -1", misuse, "", "expected not below 0"},
 		{"top --rows 0", misuse, "", "--rows 0"},
+		{"log-level", done, "info\n", ""},
+		{"log-level debug", done, "debug\n", ""},
+		{"log-level --json", done, `"level": "info"`, ""},
+		{"log-level loud", misuse, "", "bad level"},
+		{"log-level debug info", misuse, "", "unexpected argument"},
 		{"record -w -", done, "arp-answered", "1 frame recorded\n"},
 		{"record -w " + in("a.pcapng") + " -c 7", done, "", "1 frame recorded, 7 lost"},
 		{"record --json -w " + in("a.pcapng"), done, "", `"frames": 1`},

@@ -35,6 +35,8 @@ type options struct {
 	group     string
 	metrics   string
 	observe   bool
+	logFormat string
+	logLevel  string
 
 	user       string
 	unfiltered bool
@@ -47,6 +49,8 @@ func (o *options) flags(cmd *cobra.Command) {
 	flags.BoolVar(&o.ephemeral, "ephemeral", false, "keep nothing of what is changed at run time")
 	flags.StringVar(&o.group, "group", "", "let members of `GROUP` change aliases, beside root and the daemon's own user")
 	flags.BoolVar(&o.observe, "observe", false, "count as if answering, but send nothing on any card, whatever the configuration's mode")
+	flags.StringVar(&o.logFormat, "log-format", "text", "write the log as `FORMAT`, text or json")
+	flags.StringVar(&o.logLevel, "log-level", "info", "log from `LEVEL` on: debug, info, warn or error; ipalias log-level changes it")
 	flags.StringVar(&o.metrics, "metrics", "", "give Prometheus its metrics on `ADDRESS`, host:port or unix:PATH (default nowhere)")
 	flags.StringVar(&o.user, "user", "", "started as root, run as user `NAME`, with no capability but CAP_NET_RAW")
 	flags.BoolVar(&o.unfiltered, "no-seccomp", false, "do not have the kernel refuse system calls that the daemon never makes")
@@ -66,7 +70,10 @@ func choose(flag, env, otherwise string) (value string, named bool) {
 
 // serve answers until ctx ends.
 func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.Config, error), o options) error {
-	log := slog.New(slog.NewTextHandler(e.stderr, nil))
+	log, level, err := logger(e.stderr, o)
+	if err != nil {
+		return err
+	}
 	state, named := choose(o.state, stateEnv, defaultState)
 	if o.ephemeral {
 		state = ""
@@ -79,7 +86,7 @@ func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.
 	if err := become(o, cfg.Path, log); err != nil {
 		return err
 	}
-	d, err := daemon.New(cfg, daemon.Deps{Log: log, Out: e.stdout, Load: load, State: state, Optional: !named, Observe: o.observe})
+	d, err := daemon.New(cfg, daemon.Deps{Log: log, Level: level, Out: e.stdout, Load: load, State: state, Optional: !named, Observe: o.observe})
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,8 @@ type Backend interface {
 	Replace(ctx context.Context, who Peer, s Source) (*Result, error)
 	Diff(ctx context.Context, s *Source) (*Diff, error) // s nil: the daemon's own file
 	Save(ctx context.Context) (*Saved, error)
+	LogLevel(ctx context.Context) *LogLevel
+	SetLogLevel(ctx context.Context, who Peer, l LogLevel) (*LogLevel, error)
 	Top(ctx context.Context, most int) (*Top, error) // at most so many aliases and askers; takes up to a second
 
 	// Record writes a capture file, pcapng, to what begin gives, until ctx ends. It calls
@@ -269,6 +271,11 @@ type Recorded struct {
 	Frames uint64 `json:"frames"`
 	Lost   uint64 `json:"lost"` // frames that are missing because the reader was too slow
 	Error  string `json:"error,omitempty"`
+}
+
+// A LogLevel is the least grave of what is logged: debug, info, warn or error.
+type LogLevel struct {
+	Level string `json:"level"`
 }
 
 // Health tells whether all is as it should be, and if not, what is wrong.

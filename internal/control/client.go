@@ -62,6 +62,16 @@ func (c *Client) Top(ctx context.Context, most int) (*Top, error) {
 	return ask[Top](ctx, c, http.MethodGet, fmt.Sprintf("/v1/top?n=%d", most), nil)
 }
 
+// LogLevel asks what is logged.
+func (c *Client) LogLevel(ctx context.Context) (*LogLevel, error) {
+	return ask[LogLevel](ctx, c, http.MethodGet, "/v1/log-level", nil)
+}
+
+// SetLogLevel changes what is logged.
+func (c *Client) SetLogLevel(ctx context.Context, l LogLevel) (*LogLevel, error) {
+	return ask[LogLevel](ctx, c, http.MethodPut, "/v1/log-level", l)
+}
+
 // Edit changes one label.
 func (c *Client) Edit(ctx context.Context, e Edit) (*Result, error) {
 	method := map[string]string{Add: http.MethodPost, Set: http.MethodPut, Delete: http.MethodDelete}[e.Do]

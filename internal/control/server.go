@@ -106,6 +106,14 @@ func (s *Server) handler() http.Handler {
 	read("GET /v1/healthz", func(r *http.Request) (any, error) { return s.Backend.Health(r.Context()), nil })
 	read("GET /v1/diff", func(r *http.Request) (any, error) { return s.Backend.Diff(r.Context(), nil) })
 	read("GET /v1/save", func(r *http.Request) (any, error) { return s.Backend.Save(r.Context()) })
+	read("GET /v1/log-level", func(r *http.Request) (any, error) { return s.Backend.LogLevel(r.Context()), nil })
+	change("PUT /v1/log-level", func(ctx context.Context, who Peer, body []byte) (any, error) {
+		var level LogLevel
+		if err := decode(body, &level); err != nil {
+			return nil, err
+		}
+		return s.Backend.SetLogLevel(ctx, who, level)
+	})
 	change("POST /v1/aliases", s.edit(Add))
 	change("PUT /v1/aliases", s.edit(Set))
 	change("DELETE /v1/aliases", s.edit(Delete))
@@ -196,6 +204,7 @@ func (s *Server) admit(conn net.Conn, r *http.Request) (who Peer, body []byte, e
 	if who, err = peerOf(socket); err != nil {
 		return who, nil, Refuse(http.StatusForbidden, "%v", err)
 	}
+	s.Log.Debug("asked", "uid", who.UID, "pid", who.PID, "method", r.Method, "path", r.URL.Path)
 	if r.Method == http.MethodGet {
 		return who, nil, nil
 	}

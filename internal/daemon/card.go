@@ -19,9 +19,9 @@ const (
 	// retryDelay is how long a card that failed is left alone.
 	retryDelay = time.Second
 
-	// conflictInterval is how often the conflicts that the workers noted are
-	// collected for the log.
-	conflictInterval = time.Second
+	// tickInterval is how often it is looked for what the workers noted and counted
+	// that belongs in the log.
+	tickInterval = time.Second
 )
 
 // A card supervises one network card and the interfaces on it.
@@ -36,6 +36,7 @@ type card struct {
 	table     table
 	lookout   *lookout
 	conflicts conflictLog
+	summary   summary
 	guard     *guard
 
 	facts     link.Facts // as followed last
@@ -65,6 +66,7 @@ func newCard(name string, how capture.CardConfig, deps Deps) *card {
 		ended:     make(chan struct{}),
 		table:     table{log: log, responder: responder.New(responder.Config{Workers: how.Workers}), observe: deps.Observe},
 		conflicts: conflictLog{log: log},
+		summary:   summary{log: log},
 		guard:     newGuard(name, log),
 	}
 	c.lookout = newLookout(c.table.responder, how.Workers, &c.table.gate)
@@ -205,7 +207,7 @@ func (c *card) refilter() {
 
 // run serves the card until ctx ends.
 func (c *card) run(ctx context.Context) {
-	ticker := time.NewTicker(conflictInterval)
+	ticker := time.NewTicker(tickInterval)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		c.follow(ctx)
@@ -216,15 +218,15 @@ func (c *card) run(ctx context.Context) {
 }
 
 // await returns when there is something to follow.
-func (c *card) await(ctx context.Context, conflicts <-chan time.Time) {
+func (c *card) await(ctx context.Context, ticks <-chan time.Time) {
 	var failed <-chan struct{}
 	if c.session != nil {
 		failed = c.session.done
 	}
 	for {
 		select {
-		case <-conflicts:
-			c.conflicts.report(c.table.responder.Conflicts())
+		case now := <-ticks:
+			c.tick(now)
 			continue
 		case fn := <-c.requests:
 			fn()
@@ -245,6 +247,7 @@ func (c *card) await(ctx context.Context, conflicts <-chan time.Time) {
 // follow brings what is running in step with what the kernel knows now.
 func (c *card) follow(ctx context.Context) {
 	facts, err := c.kernel.Read(c.name)
+	c.log.Debug("looked at the card", "up", facts.Up, "carrier", facts.Carrier, "error", err)
 	switch {
 	case errors.Is(err, link.ErrNotFound):
 		c.leave(c.whereabouts())
@@ -384,13 +387,4 @@ func (c *card) endSession() {
 	if err != nil && !errors.Is(err, capture.ErrCardDown) && !errors.Is(err, capture.ErrCardGone) {
 		c.log.Error("listening on the card failed", "error", err)
 	}
-}
-
-// say logs a state that the card is in, once.
-func (c *card) say(level slog.Level, state string) {
-	if c.state == state {
-		return
-	}
-	c.state = state
-	c.log.Log(context.Background(), level, state)
 }

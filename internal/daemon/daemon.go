@@ -24,8 +24,9 @@ import (
 
 // Deps is what the daemon takes from its surroundings.
 type Deps struct {
-	Log *slog.Logger // changes of state
-	Out io.Writer    // what is answered for, at the start; the totals, at the end
+	Log   *slog.Logger   // changes of state, and summaries
+	Level *slog.LevelVar // of Log
+	Out   io.Writer      // what is answered for, at the start; the totals, at the end
 
 	Load func() (*config.Config, error) // reads the configuration again
 
