@@ -31,8 +31,10 @@ type Target struct {
 // NewTarget publishes a table to a responder with one worker, and touches the
 // counters of all its addresses: memory that the system has yet to hand out is
 // paid for once an address, not once a frame.
-func NewTarget(t *Table) (*Target, error) {
-	r := responder.New(responder.Config{Workers: 1})
+func NewTarget(t *Table) (*Target, error) { return newTarget(t, 1) }
+
+func newTarget(t *Table, workers int) (*Target, error) {
+	r := responder.New(responder.Config{Workers: workers})
 	_, err := r.Publish([]responder.Interface{{
 		Name:    "bench",
 		MAC:     ourMAC,

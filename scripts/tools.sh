@@ -9,7 +9,8 @@ set -u
 package() {
 	case $1/$2 in
 	dnf/ip) echo iproute ;;
-	*/ip) echo iproute2 ;;
+	dnf/tc) echo iproute-tc ;;
+	*/ip | */tc) echo iproute2 ;;
 	apt-get/ping) echo iputils-ping ;;
 	apt-get/arping) echo iputils-arping ;;
 	*/ping | */arping) echo iputils ;;

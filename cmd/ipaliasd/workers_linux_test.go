@@ -159,3 +159,30 @@ func TestWorkersChangeAtTheNextStart(t *testing.T) {
 	must(t, b, "ping", "-c", "1", "-W", "5", "10.64.0.9")
 	p.interrupt(t)
 }
+
+// qdisc = true has answers pass what tc put on the card; else they pass it by.
+func TestQdisc(t *testing.T) {
+	a, b := lab(t, "ping", "tc")
+	must(t, a, "tc", "qdisc", "add", "dev", netlab.CardA, "root", "pfifo", "limit", "1000")
+	sent := func() int {
+		m := regexp.MustCompile(`Sent \d+ bytes (\d+) pkt`).FindStringSubmatch(must(t, a, "tc", "-s", "qdisc", "show", "dev", netlab.CardA))
+		if m == nil {
+			t.Fatal("tc does not say what was sent")
+		}
+		n, _ := strconv.Atoi(m[1])
+		return n
+	}
+	const pings = 20
+	for value, through := range map[string]bool{"true": true, "false": false} {
+		p := ipaliasd(t, a, "-c", file(t, "[interface.v0]\nqdisc = "+value+"\n"+howto))
+		before := sent()
+		for range pings {
+			must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.10")
+		}
+		// What a's kernel says by itself in the meantime passes it too.
+		if n := sent() - before; n >= pings != through {
+			t.Errorf("qdisc = %s: %d frames passed the queueing discipline, of %d answers", value, n, pings)
+		}
+		p.interrupt(t)
+	}
+}
