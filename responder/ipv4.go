@@ -95,6 +95,9 @@ func (w *Worker) ipv4(l *link, frame []byte, l3 int, flags uint8) Verdict {
 	ip = ip[:total:total]
 	if ihl == ipMinLen && from == unknown && flags&ChecksumNotReady == 0 && be16(ip[ipFragment:])&(flagMF|offsetMask) == 0 && ip[ipProtocol] == protoICMP {
 		if v, done := w.echoInPlace(l, frame, l3, ip, c); done {
+			if v != EchoAnswered {
+				w.fault(l, dst, v)
+			}
 			return v
 		}
 	}
@@ -102,7 +105,9 @@ func (w *Worker) ipv4(l *link, frame []byte, l3 int, flags uint8) Verdict {
 		l: l, row: c, frame: frame, l3: l3, ip: ip, ihl: ihl, src: src, dst: dst, to: src,
 		group: frame[ethDst]&1 != 0, ready: flags&ChecksumNotReady == 0,
 	}
-	return w.datagram(&p)
+	v := w.datagram(&p)
+	w.fault(l, dst, v)
+	return v
 }
 
 // datagram treats options and fragments, then hands the payload to its protocol.

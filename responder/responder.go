@@ -56,8 +56,9 @@ type state struct {
 	name   string
 	counts []*[NumVerdicts]counter // [worker]
 
-	ledgers []*ledger // [worker]: of addresses
-	shared  []*ledger // [worker]: of labels, for addresses beyond what ledgers may hold
+	ledgers []*ledger     // [worker]: of addresses
+	shared  []*ledger     // [worker]: of labels, for addresses beyond what ledgers may hold
+	faults  []*faultTable // [worker]
 
 	// What touch knows of the table that is amended.
 	numbered *memory           // which one that is
@@ -330,6 +331,7 @@ func (r *Responder) state(name string, states *[]*state) (*state, error) {
 		}
 		s.counts = append(s.counts, new([NumVerdicts]counter))
 		s.ledgers, s.shared = append(s.ledgers, own), append(s.shared, shared)
+		s.faults = append(s.faults, new(faultTable))
 	}
 	*states = append(*states, s)
 	return s, nil

@@ -14,6 +14,7 @@ type LabelInfo struct {
 	Ranges    Ranges   // as configured, singles and runs in the order of addresses
 	Addresses uint64   // how many are answered for
 	Counters  Counters // of all of them
+	Faults    Faults   // likewise
 
 	// Uncounted is what of Counters was counted for the label alone, as more addresses
 	// were asked for than Config.MaxCounted.
@@ -205,6 +206,13 @@ func (r *Responder) Labels(iface string) []LabelInfo {
 		e, _ := l.table.entryOf(v4(a))
 		infos[e.label].Counters.add(c)
 		return true
+	})
+	l.eachFault(func(a uint32, f Faults) {
+		if e, ok := l.table.entryOf(a); ok { // it may have been an alias only before
+			sum := &infos[e.label].Faults
+			sum.RxErrors += f.RxErrors
+			sum.TxDropped += f.TxDropped
+		}
 	})
 	return infos
 }

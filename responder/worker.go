@@ -160,6 +160,7 @@ func (w *Worker) enter(l *link) {
 	if l != nil {
 		w.counts, w.ledger = l.counts[w.number], l.ledgers[w.number]
 		w.ledger.clean(l.table, l.removals[w.number])
+		l.faults[w.number].forget(l.removals[w.number])
 	}
 }
 

@@ -273,8 +273,43 @@ func (s *site) counters(t *testing.T) {
 	if n := after.RxBytes - before.RxBytes; n < 5*frame || n > 5*frame+2*60 {
 		t.Errorf("eth0:0 counted %d bytes, want about %d", n, 5*frame)
 	}
+	if after.RxErrors != 0 || after.TxDropped != 0 {
+		t.Errorf("eth0:0 has faults of nobody's: %+v", after)
+	}
+	const broken = 3
+	s.sendBroken(t, broken)
+	for deadline := time.Now().Add(startLimit); after.RxErrors < broken && time.Now().Before(deadline); {
+		after = s.entry(t, "eth0:0").Counters
+	}
+	if got := s.good(t, "ifconfig", "eth0:0"); !strings.Contains(got, " errors:3 dropped:0 overruns:0\n") {
+		t.Errorf("after three broken pings ifconfig printed\n%s", got)
+	}
+	if got := s.entry(t, "eth0:1").Counters.RxErrors; got != 0 {
+		t.Errorf("eth0:1 has %d errors of eth0:0", got)
+	}
 	if other.RxPackets == 0 || other.RxPackets == after.RxPackets {
 		t.Errorf("eth0:1 has %d packets, eth0:0 has %d: want counters of their own", other.RxPackets, after.RxPackets)
+	}
+}
+
+// sendBroken sends echo requests with a wrong checksum to eth0:0.
+func (s *site) sendBroken(t *testing.T, times int) {
+	t.Helper()
+	err := s.peer.Do(func() error {
+		conn, err := net.Dial("ip4:icmp", "172.16.3.10")
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		for range times {
+			if _, err := conn.Write([]byte{8, 0, 0xba, 0xd0, 0, 1, 0, 1}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -115,8 +115,9 @@ func aliasEntries(i control.InterfaceShow) []ifEntry {
 		if i.Carrier {
 			e.Flags = append(e.Flags, "RUNNING")
 		}
-		c := l.Counters
-		e.Counters = &ifCounters{RxPackets: c.RxPackets, RxBytes: c.RxBytes, TxPackets: c.TxPackets, TxBytes: c.TxBytes}
+		// What the card lost, nobody knows whose it was.
+		c, f := l.Counters, l.Faults
+		e.Counters = &ifCounters{RxPackets: c.RxPackets, RxBytes: c.RxBytes, RxErrors: f.RxErrors, TxPackets: c.TxPackets, TxBytes: c.TxBytes, TxDropped: f.TxDropped}
 		list = append(list, e)
 	}
 	return list

@@ -141,6 +141,7 @@ type LabelShow struct {
 	Entries   []EntryShow        `json:"entries"`
 	More      int                `json:"more,omitempty"` // entries left out
 	Counters  responder.Counters `json:"counters"`
+	Faults    responder.Faults   `json:"faults"`
 }
 
 // An EntryShow is one address, range or prefix of a label.

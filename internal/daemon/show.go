@@ -65,7 +65,8 @@ func (d *Daemon) Show(_ context.Context, label string) (*control.Show, error) {
 			}
 			found = true
 			shown := showLabel(&l, most)
-			shown.Addresses, shown.Counters = counted[l.Label].Addresses, counted[l.Label].Counters
+			info := counted[l.Label]
+			shown.Addresses, shown.Counters, shown.Faults = info.Addresses, info.Counters, info.Faults
 			i.Labels = append(i.Labels, shown)
 		}
 		show.Interfaces = append(show.Interfaces, i)
