@@ -3,27 +3,38 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/ipalias/ipalias/internal/netlab"
 )
 
-// buildPrograms builds both programs side by side and gives the path of ipalias.
+// buildPrograms builds both programs side by side, once for all tests, and gives the
+// path of ipalias.
 func buildPrograms(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	build := exec.Command("go", "build", "-o", dir+"/", ".", "../ipaliasd")
+	path, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var built = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(testHome, "bin") + "/"
+	build := exec.Command("go", "build", "-o", dir, ".", "../ipaliasd")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		return "", fmt.Errorf("%w\n%s", err, out)
 	}
-	return filepath.Join(dir, "ipalias")
-}
+	return dir + "ipalias", nil
+})
 
 // labOf is what a command in a lab tells of the lab.
 type labOf struct{ host, peer, config string }

@@ -14,7 +14,22 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"ipalias": main})
+	testscript.Main(suite{m}, map[string]func(){"ipalias": main})
+}
+
+// testHome is a directory that lasts as long as the tests.
+var testHome string
+
+type suite struct{ *testing.M }
+
+// Run is not called where testscript runs this program as ipalias.
+func (s suite) Run() int {
+	var err error
+	if testHome, err = os.MkdirTemp("", "ipalias-test"); err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(testHome)
+	return s.M.Run()
 }
 
 // TestScripts runs the scripts of testdata/script, which use ipalias as people do.
