@@ -26,6 +26,7 @@ func TestIfconfigAndRoute(t *testing.T) {
 		{"ifconfig eth0:0 172.16.3.10/24", done, "+ eth0:0 172.16.3.10\n"},
 		{"ifconfig eth0:0 172.16.3.10 netmask 255.255.255.0 broadcast 172.16.3.255 up", done, same},
 		{"ifconfig eth0:0 inet 172.16.3.10 netmask 0xffffffff", done, same},
+		{"ifconfig eth0:0 172.16.3.10 --json", done, `"changed": false`},
 		{"ifconfig eth0:0 netmask 255.255.255.0", done, same},
 		{"ifconfig eth0:0 up", done, same},
 		{"ifconfig eth0:0 172.16.3.10 netmask 255.255.0.0", failed, "172.16.3.10 has netmask 255.255.255.0 and broadcast 172.16.3.255"},
