@@ -97,6 +97,33 @@ func (r *Responder) Used(iface string, yield func(a netip.Addr, label string, c 
 	}
 }
 
+// CountersOf gives what was counted for one address of an interface. own is false
+// where a worker had no room for counters of its own for it (Config.MaxCounted): what
+// came for the address to that worker is counted for its label alone.
+func (r *Responder) CountersOf(iface string, a netip.Addr) (c Counters, own bool) {
+	l := r.set.Load().byName(iface)
+	if l == nil || !a.Is4() {
+		return c, true
+	}
+	defer runtime.KeepAlive(l)
+	own = true
+	for i, ledger := range l.ledgers {
+		// Not by the index, which is the worker's.
+		n, last := uint32(rowsStart), ledger.last.Load()
+		for n < last && atomic.LoadUint32(&ledger.rows[n].addr) != v4(a) {
+			n++
+		}
+		if n == last || ledger.pending(l.removals[i], v4(a)) {
+			own = own && int(last) < len(ledger.rows)
+			continue
+		}
+		if addr, counted := ledger.read(n); addr == v4(a) {
+			c.add(counted)
+		}
+	}
+	return c, own
+}
+
 // used lists the rows of all workers, by address: the address in the upper half, and
 // in the lower the number of the row, counted through the workers one after the
 // other.

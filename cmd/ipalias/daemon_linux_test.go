@@ -38,6 +38,12 @@ func (canned) Address(_ context.Context, a string) (*control.AddressShow, error)
 	if a == "172.16.3.10" {
 		m = control.AddressMatch{Interface: "eth0", Answered: true, Label: "eth0:0", Rule: a, From: control.FromFile, Counters: seen}
 	}
+	switch a {
+	case "10.64.0.7":
+		m = control.AddressMatch{Interface: "eth0", Label: "eth0:lab", Rule: "10.64.0.0/16", From: control.FromFile, Reason: "excluded"}
+	case "10.64.0.8":
+		m = control.AddressMatch{Interface: "eth0", Answered: true, Label: "eth0:lab", Rule: "10.64.0.0/16", From: control.FromFile, WithLabel: true, Mode: control.Observe}
+	}
 	return &control.AddressShow{Address: a, Interfaces: []control.AddressMatch{m}}, nil
 }
 
@@ -175,6 +181,9 @@ func TestDaemonCommands(t *testing.T) {
 		{"show eth0:0 eth0:1", misuse, "", `unexpected argument "eth0:1"`},
 		{"show 172.16.3.10", done, "172.16.3.10 is answered for on eth0 as eth0:0, by 172.16.3.10 (file); RX 3 packets (180 bytes), TX 2 packets (120 bytes)", ""},
 		{"show 172.16.3.11", done, "172.16.3.11 is not answered for on eth0: no alias", ""},
+		{"show 10.64.0.7", done, "10.64.0.7 is not answered for on eth0: excluded, though eth0:lab has 10.64.0.0/16\n", ""},
+		{"show 10.64.0.8", done, "10.64.0.8 would be answered for on eth0 as eth0:lab, by 10.64.0.0/16 (file); RX 0 packets (0 bytes), TX 0 packets (0 bytes)" +
+			"; as many addresses are counted one by one as may be, so it is counted with eth0:lab; it observes: what is counted as TX was not sent\n", ""},
 		{"show --json", done, `"from": "aside",`, ""},
 		{"stats", done, "arp-answered  7", ""},
 		{"stats", done, "the configuration could not be read again: no such file", ""},

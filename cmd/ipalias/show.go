@@ -122,14 +122,18 @@ func showAddress(ctx context.Context, e env, r remote, address string) error {
 	var text bytes.Buffer
 	for _, m := range show.Interfaces {
 		if !m.Answered {
-			fmt.Fprintf(&text, "%s is not answered for on %s: %s\n", show.Address, m.Interface, m.Reason)
+			within := ""
+			if m.Rule != "" {
+				within = fmt.Sprintf(", though %s has %s", m.Label, m.Rule)
+			}
+			fmt.Fprintf(&text, "%s is not answered for on %s: %s%s\n", show.Address, m.Interface, m.Reason, within)
 			continue
 		}
 		is := "is"
 		if m.Mode == control.Observe {
 			is = "would be"
 		}
-		fmt.Fprintf(&text, "%s %s answered for on %s as %s, by %s (%s); %s\n", show.Address, is, m.Interface, m.Label, m.Rule, m.From, traffic(m.Counters)+observing(m.Mode))
+		fmt.Fprintf(&text, "%s %s answered for on %s as %s, by %s (%s); %s\n", show.Address, is, m.Interface, m.Label, m.Rule, m.From, traffic(m.Counters)+withLabel(m)+observing(m.Mode))
 	}
 	_, err = e.stdout.Write(text.Bytes())
 	return err
@@ -137,6 +141,14 @@ func showAddress(ctx context.Context, e env, r remote, address string) error {
 
 func traffic(c responder.Counters) string {
 	return fmt.Sprintf("RX %s (%d bytes), TX %s (%d bytes)", count(c.RxPackets, "packet", "packets"), c.RxBytes, count(c.TxPackets, "packet", "packets"), c.TxBytes)
+}
+
+// withLabel says where an address is counted that has no counters of its own.
+func withLabel(m control.AddressMatch) string {
+	if m.WithLabel {
+		return "; as many addresses are counted one by one as may be, so it is counted with " + m.Label
+	}
+	return ""
 }
 
 // observing says what the counters of an interface mean that sends nothing.

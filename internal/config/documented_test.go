@@ -13,6 +13,7 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 
 	"github.com/ipalias/ipalias/capture"
+	"github.com/ipalias/ipalias/responder"
 )
 
 // The reference configuration and the manual page, which people read instead of
@@ -112,7 +113,7 @@ func TestInstalledHasEveryKey(t *testing.T) {
 	defaults.MAC, defaults.MTU, defaults.Networks, defaults.Gateways = example.MAC, example.MTU, example.Networks, example.Gateways
 	defaults.Exclude, defaults.From, defaults.Aliases = example.Exclude, example.From, example.Aliases
 	defaults.Limits.EchoBurst = burst // which matters only with a rate
-	defaults.Listening = Listening{Workers: 1, Ring: capture.DefaultSlots, Spin: capture.DefaultSpin}
+	defaults.Listening = Listening{Workers: 1, Ring: capture.DefaultSlots, Spin: capture.DefaultSpin, Counters: responder.DefaultMaxCounted}
 	if diff := cmp.Diff(defaults, example, compare); diff != "" {
 		t.Errorf("what is shown as a default is none:\n%s", diff)
 	}

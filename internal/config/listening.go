@@ -14,12 +14,17 @@ type Listening struct {
 	Ring    int            // frames that each ring holds
 	Spin    time.Duration  // how long a worker looks for frames before it sleeps; capture.NoSpin: never
 	Qdisc   bool           // answers go through the card's queueing discipline
+
+	// Counters is for how many addresses of an interface each worker counts one by one.
+	Counters int
 }
 
 const (
 	minRing = 64      // a batch
 	maxRing = 1 << 20 // 1.6 GiB
 	maxSpin = 1000    // us; longer is no latency that anybody would notice
+
+	maxCounters = 1 << 28 // a /4, of 8 GiB for each worker
 )
 
 // listeningFields are the keys of an interface that are about its card.
@@ -35,6 +40,7 @@ var listeningFields = []field[Listening]{
 		}
 	}},
 	{"qdisc", func(d *decoder, v *value, l *Listening) { l.Qdisc = d.boolean(v) }},
+	{"counters", func(d *decoder, v *value, l *Listening) { l.Counters = d.integer(v, 1, maxCounters) }},
 }
 
 // listeningKeys has the same fields for the list of an interface's keys. Each notes
@@ -81,6 +87,7 @@ func (c *Config) Listening(card string) (l Listening) {
 			l.Workers = max(l.Workers, i.Listening.Workers)
 			l.Fanout = max(l.Fanout, i.Listening.Fanout)
 			l.Ring = max(l.Ring, i.Listening.Ring)
+			l.Counters = max(l.Counters, i.Listening.Counters)
 			l.Qdisc = l.Qdisc || i.Listening.Qdisc
 			if i.Listening.Spin != 0 {
 				l.Spin = i.Listening.Spin

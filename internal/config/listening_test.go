@@ -17,13 +17,14 @@ spin = 0
 fanout = "cpu"
 ring = 1024
 qdisc = true
+counters = 7
 [interface.eth1]
 fanout = "hash"
 spin = 80
 [interface.eth2]
 `)
 	for card, want := range map[string]Listening{
-		"eth0": {Workers: 4, Fanout: capture.ByCPU, Ring: 1024, Spin: capture.NoSpin, Qdisc: true},
+		"eth0": {Workers: 4, Fanout: capture.ByCPU, Ring: 1024, Spin: capture.NoSpin, Qdisc: true, Counters: 7},
 		"eth1": {Spin: 80 * time.Microsecond},
 		"eth2": {},
 	} {

@@ -41,6 +41,7 @@ func Settings(i *config.Interface) (list []Setting) {
 	set(listening.Ring != 0, "ring", fmt.Sprint(listening.Ring))
 	set(listening.Spin != 0, "spin", fmt.Sprint(max(0, listening.Spin.Microseconds())))
 	set(listening.Qdisc, "qdisc", "true")
+	set(listening.Counters != 0, "counters", fmt.Sprint(listening.Counters))
 	l, d := i.Limits, responder.DefaultLimits
 	set(l.ErrorRate != d.ErrorRate, "limit.error_rate", fmt.Sprint(l.ErrorRate))
 	set(l.ErrorBurst != d.ErrorBurst, "limit.error_burst", fmt.Sprint(l.ErrorBurst))

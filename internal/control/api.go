@@ -142,6 +142,7 @@ type LabelShow struct {
 	More      int                `json:"more,omitempty"` // entries left out
 	Counters  responder.Counters `json:"counters"`
 	Faults    responder.Faults   `json:"faults"`
+	Uncounted responder.Counters `json:"uncounted"` // what of Counters was counted for no single address
 }
 
 // An EntryShow is one address, range or prefix of a label.
@@ -167,6 +168,10 @@ type AddressMatch struct {
 	From      string             `json:"from,omitempty"`
 	Reason    string             `json:"reason,omitempty"` // why it is not answered for
 	Counters  responder.Counters `json:"counters"`
+
+	// WithLabel: there was no room for counters of its own; what is not in Counters is
+	// counted for the label alone.
+	WithLabel bool `json:"with_label,omitempty"`
 }
 
 // Stats is what the daemon did.

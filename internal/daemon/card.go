@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ipalias/ipalias/capture"
+	"github.com/ipalias/ipalias/internal/config"
 	"github.com/ipalias/ipalias/internal/link"
 	"github.com/ipalias/ipalias/responder"
 )
@@ -53,7 +54,8 @@ type card struct {
 	ended    chan struct{}
 }
 
-func newCard(name string, how capture.CardConfig, deps Deps) *card {
+func newCard(name string, l config.Listening, cpus *processors, deps Deps) *card {
+	how := listen(name, l, cpus)
 	log := deps.Log.With("card", name)
 	c := &card{
 		name:      name,
@@ -64,7 +66,7 @@ func newCard(name string, how capture.CardConfig, deps Deps) *card {
 		requests:  make(chan func()),
 		cancel:    func() {},
 		ended:     make(chan struct{}),
-		table:     table{log: log, responder: responder.New(responder.Config{Workers: how.Workers}), observe: deps.Observe},
+		table:     table{log: log, responder: responder.New(responder.Config{Workers: how.Workers, MaxCounted: l.Counters}), observe: deps.Observe},
 		conflicts: conflictLog{log: log},
 		summary:   summary{log: log},
 		guard:     newGuard(name, log),

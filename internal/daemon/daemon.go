@@ -99,7 +99,7 @@ func New(cfg *config.Config, deps Deps) (*Daemon, error) {
 	// and then fails has moved addresses for nothing.
 	var errs []error
 	for _, name := range cardNames(cfg) {
-		c := newCard(name, listen(name, cfg.Listening(name), d.cpus), deps)
+		c := newCard(name, cfg.Listening(name), d.cpus, deps)
 		c.want(s.wants[name])
 		c.table.warned = said
 		s.cards = append(s.cards, c)

@@ -66,7 +66,8 @@ func (d *Daemon) Show(_ context.Context, label string) (*control.Show, error) {
 			found = true
 			shown := showLabel(&l, most)
 			info := counted[l.Label]
-			shown.Addresses, shown.Counters, shown.Faults = info.Addresses, info.Counters, info.Faults
+			shown.Addresses, shown.Counters = info.Addresses, info.Counters
+			shown.Uncounted, shown.Faults = info.Uncounted, info.Faults
 			i.Labels = append(i.Labels, shown)
 		}
 		show.Interfaces = append(show.Interfaces, i)
@@ -128,12 +129,11 @@ func (d *Daemon) Address(_ context.Context, address string) (*control.AddressSho
 		r := c.table.responder
 		m := r.Explain(w.Name, a)
 		match := control.AddressMatch{Interface: w.Name, Mode: mode(c.table.observes(w)), Answered: m.Answered, Label: m.Label, Rule: m.Rule, Reason: m.Reason}
-		r.Used(w.Name, func(used netip.Addr, _ string, c responder.Counters) bool {
-			if used == a {
-				match.Counters = c
-			}
-			return used.Less(a)
-		})
+		if m.Answered {
+			var own bool
+			match.Counters, own = r.CountersOf(w.Name, a)
+			match.WithLabel = !own
+		}
 		locate(&match, w.view, a)
 		show.Interfaces = append(show.Interfaces, match)
 	}

@@ -64,7 +64,7 @@ func (d *Daemon) make(t transition) (*made, error) {
 	d.now.Store(next)
 	for _, c := range next.cards {
 		if !slices.Contains(fresh, c) && old.cfg.Listening(c.name) != next.cfg.Listening(c.name) {
-			c.log.Warn("how the card is listened on changes at the next start: workers, fanout, ring, spin, qdisc")
+			c.log.Warn("how the card is listened on changes at the next start: workers, fanout, ring, spin, qdisc, counters")
 		}
 	}
 	for _, c := range old.cards {
@@ -87,7 +87,7 @@ func (d *Daemon) cards(old, next *state) (fresh []*card, err error) {
 			next.cards = append(next.cards, old.cards[n])
 			continue
 		}
-		c := newCard(name, listen(name, next.cfg.Listening(name), d.cpus), d.deps)
+		c := newCard(name, next.cfg.Listening(name), d.cpus, d.deps)
 		c.want(next.wants[name])
 		fresh = append(fresh, c)
 		next.cards = append(next.cards, c)
