@@ -28,10 +28,19 @@ demo: build ## the HOWTO's example between two network namespaces, with arping a
 test: ## all tests; as root also those in network namespaces, installing the programs they need
 	@GO='$(GO)' sh scripts/test.sh
 
+.PHONY: peers
+peers: ## who ipalias is measured against, where that takes modules of its own, into bin/peers/
+	cd bench/peers && CGO_ENABLED=0 $(GO) build -trimpath -o ../../bin/peers/ ./...
+
 .PHONY: bench
-bench: ## all benchmarks, as root also over veth, in some minutes; writes docs/performance.md
-	$(GO) test -run '^$$' -bench . -benchtime 1x ./bench
-	$(GO) run ./bench/performance -o docs/performance.md
+bench: build peers ## all benchmarks, as root, in less than ten minutes; writes docs/performance.md
+	@sh scripts/tools.sh farpd || echo "without farpd"
+	$(GO) build -o bin/performance ./bench/performance
+	bin/performance -o docs/performance.md -daemon bin/ipaliasd -peer-program bin/peers/gvisor
+
+.PHONY: benchonce
+benchonce: ## each benchmark once: they work, and their answers are right
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
 
 .PHONY: lint
 lint: ## formatting, vet, staticcheck, go.mod, manual pages

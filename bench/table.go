@@ -62,17 +62,18 @@ func scatter(i uint32) uint32 {
 // ranges lists the table as a configuration would.
 func (t *Table) ranges() responder.Ranges {
 	if t.base != 0 {
-		return responder.RangesOf(responder.Range{First: netAddr(t.base), Last: netAddr(t.base + uint32(t.Size-1))})
+		return responder.RangesOf(responder.Range{First: NetAddr(t.base), Last: NetAddr(t.base + uint32(t.Size-1))})
 	}
 	list := responder.Ranges{}.Grow(int(t.Size))
 	for i := range t.Size {
-		a := netAddr(t.Addr(uint32(i)))
+		a := NetAddr(t.Addr(uint32(i)))
 		list = list.Append(responder.Range{First: a, Last: a})
 	}
 	return list
 }
 
-func netAddr(a uint32) netip.Addr {
+// NetAddr gives the address that a number of Table.Addr stands for.
+func NetAddr(a uint32) netip.Addr {
 	var b [4]byte
 	binary.BigEndian.PutUint32(b[:], a)
 	return netip.AddrFrom4(b)

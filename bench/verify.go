@@ -31,7 +31,7 @@ func (l *Load) checkBatch(requests [][]byte) error {
 		if l.workload.few {
 			continue
 		}
-		want := Expect(request)
+		want := Expect(request, ourMAC)
 		if l.isOther(request) {
 			want = nil
 		}
@@ -79,18 +79,18 @@ func checkAll(answers [][]byte) error {
 	return nil
 }
 
-// Expect gives the answer that an ARP or echo request calls for, or nil for any
+// Expect gives the answer of the host at mac to an ARP or echo request, or nil for any
 // other frame. It is written for clarity, byte by byte, and shares nothing with
 // the responder.
-func Expect(request []byte) []byte {
+func Expect(request []byte, mac [6]byte) []byte {
 	a := bytes.Clone(request)
 	copy(a[0:6], request[6:12])
-	copy(a[6:12], ourMAC[:])
+	copy(a[6:12], mac[:])
 	switch binary.BigEndian.Uint16(request[12:]) {
 	case 0x0806:
 		a = a[:arpAt+28]
 		a[arpAt+7] = 2
-		copy(a[arpAt+8:], ourMAC[:])
+		copy(a[arpAt+8:], mac[:])
 		copy(a[arpAt+14:], request[arpTarget:arpTarget+4])
 		copy(a[arpAt+18:], request[arpAt+8:arpAt+18])
 		return a

@@ -26,7 +26,7 @@ func TestCompareSeesEveryByte(t *testing.T) {
 	for _, template := range []*template{request(), echo(pingFrame)} {
 		f := bytes.Clone(template.frame)
 		template.aim(f, address(elsewhere))
-		want := Expect(f)
+		want := Expect(f, ourMAC)
 		if err := Compare(want, want); err != nil {
 			t.Fatal(err)
 		}

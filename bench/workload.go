@@ -184,7 +184,7 @@ func hostile() []template {
 		From:    peerMAC,
 	}
 	for _, a := range Tables[0].few {
-		h.Aliases = append(h.Aliases, netAddr(a))
+		h.Aliases = append(h.Aliases, NetAddr(a))
 	}
 	var list []template
 	for g := framegen.New(h, 1); len(list) < 4096; {

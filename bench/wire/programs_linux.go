@@ -27,6 +27,7 @@ const (
 // Verdicts of XDP and of tc, from the kernel's bpf.h.
 const (
 	xdpDrop = 1
+	xdpPass = 2
 	xdpTX   = 3
 	tcPass  = 0
 	tcDrop  = 2
@@ -36,11 +37,14 @@ const (
 const (
 	etherType = 12
 	ipSum     = 24
+	ipSrc     = 26
 	ipDst     = 30
 	icmpType  = 34
 	icmpSum   = 36
 	icmpSeq   = 40
 	arpOp     = 20
+	arpSender = 28
+	arpTo     = 32
 	arpTarget = 38
 )
 
@@ -90,7 +94,7 @@ func generator(state *ebpf.Map, frame []byte) (*ebpf.Program, error) {
 		asm.StoreMem(asm.R9, genSent, asm.R6, asm.DWord),
 	}
 	ins = append(ins, target()...)
-	if binary.BigEndian.Uint16(frame[etherType:]) == typeARP {
+	if isARP(frame) {
 		ins = append(ins, asm.HostTo(asm.BE, asm.R4, asm.Word), asm.StoreMem(asm.R7, arpTarget, asm.R4, asm.Word))
 	} else {
 		ins = append(ins, patchEcho(frame)...)
@@ -231,10 +235,9 @@ func counter(state *ebpf.Map) (*ebpf.Program, error) {
 	})
 }
 
-// pass builds a program that does nothing: with any XDP program on it, a veth takes
-// frames from the generator.
-func pass() (*ebpf.Program, error) {
-	return load("pass", ebpf.XDP, asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()})
+// verdict builds an XDP program that gives each frame the same.
+func verdict(name string, v int32) (*ebpf.Program, error) {
+	return load(name, ebpf.XDP, asm.Instructions{asm.Mov.Imm(asm.R0, v), asm.Return()})
 }
 
 func load(name string, kind ebpf.ProgramType, ins asm.Instructions) (*ebpf.Program, error) {

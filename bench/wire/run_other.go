@@ -9,4 +9,7 @@ import (
 )
 
 // Run needs Linux.
-func Run(context.Context, int) (*Report, error) { return nil, netlab.ErrUnsupported }
+func Run(context.Context, Options) (*Report, error) { return nil, netlab.ErrUnsupported }
+
+// RunDaemon needs Linux.
+func RunDaemon(context.Context, string) (*DaemonReport, error) { return nil, netlab.ErrUnsupported }

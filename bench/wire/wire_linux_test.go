@@ -3,6 +3,8 @@ package wire
 import (
 	"bytes"
 	"net/netip"
+	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -10,49 +12,46 @@ import (
 	"github.com/ipalias/ipalias/internal/netlab"
 )
 
-// Every peer answers, and every reply of the sample is right.
-func TestPeersAnswer(t *testing.T) {
-	netlab.Need(t)
-	l, err := newLab()
+// testLab makes a lab for the length of the test, with the given cards or a veth pair.
+func testLab(t *testing.T, card, peer string) *lab {
+	t.Helper()
+	l, err := newLab(card, peer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		if err := l.close(); err != nil {
 			t.Error(err)
 		}
-	}()
-	err = l.gen.Do(func() error {
+	})
+	return l
+}
+
+// Every peer answers, from live frames and step by step, and every reply of the
+// sample is right.
+func TestPeersAnswer(t *testing.T) {
+	netlab.Need(t, "farpd")
+	l := testLab(t, "", "")
+	peers, err := all(Options{Daemon: daemon(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = l.gen.ns.Do(func() error {
 		for _, arp := range []bool{false, true} {
 			for _, a := range []aim{few, large} {
-				if testing.Short() && a == large {
+				if testing.Short() && a.targets == large.targets {
 					continue
 				}
-				template := blank(arp)
-				program, err := generator(l.state, template)
+				q, err := l.question(arp, a)
 				if err != nil {
 					return err
 				}
-				for _, p := range peers {
-					if p.arp && !arp {
-						continue
-					}
-					stop, err := p.start(l, a)
-					if err != nil {
-						return err
-					}
-					got, err := l.send(program, template, a, 20_000, 50*time.Millisecond)
-					if err := stop(); err != nil {
-						t.Errorf("%s: %v", p.name, err)
-					}
-					if err != nil {
-						return err
-					}
-					if answers := got.replies > 0; answers != (p.name != nobody) || answers && got.checked == 0 {
-						t.Errorf("%s, %s, %s aliases: %+v", p.name, kind(arp), a.name, got)
+				for i := range peers {
+					if p := &peers[i]; p.asks(q) {
+						l.testPeer(t, p, q)
 					}
 				}
-				if err := program.Close(); err != nil {
+				if err := q.close(); err != nil {
 					return err
 				}
 			}
@@ -64,11 +63,68 @@ func TestPeersAnswer(t *testing.T) {
 	}
 }
 
+func (l *lab) testPeer(t *testing.T, p *peer, q *question) {
+	what := p.name + ", " + q.kind() + ", " + q.a.name
+	if err := l.goLive(t.Context(), q); err != nil {
+		t.Fatal(err)
+	}
+	if !l.live {
+		t.Error("no live frames over veth")
+	}
+	l.manner = p.manner
+	stop, err := p.start(l, q.a)
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+		return
+	}
+	time.Sleep(p.late)
+	got, err := l.sendSome(t, p, q)
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	if answers := got.replies > 0; answers != (p.name != nobody) || answers && got.checked == 0 {
+		t.Errorf("%s: %+v", what, got)
+	}
+	if err := l.goPlain(); err != nil {
+		t.Fatal(err)
+	}
+	// The same without live frames, as for a card that has none.
+	if got, err = l.sendSome(t, p, q); err != nil || got.replies == 0 && p.name != nobody {
+		t.Errorf("%s, in bursts: %+v, %v", what, got, err)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	if p.program {
+		return
+	}
+	var row Row
+	if err := l.oneCore(t.Context(), p, &row, q); err != nil || len(row.OneCore) != 1 {
+		t.Errorf("%s, step by step: %v", what, err)
+	}
+}
+
+// sendSome sends until a reply comes: on a busy machine a responder may not get its
+// turn at first.
+func (l *lab) sendSome(t *testing.T, p *peer, q *question) (got tally, err error) {
+	for range 20 {
+		got, err = l.send(t.Context(), q, 20_000, 50*time.Millisecond)
+		if err != nil || p.name == nobody || got.replies > 0 && got.checked > 0 {
+			break
+		}
+	}
+	return got, err
+}
+
 func TestCheckReplySeesWrongOnes(t *testing.T) {
+	l := &lab{dut: end{mac: netlab.MACA}, gen: end{mac: netlab.MACB}}
 	target := netip.MustParseAddr("172.16.3.11")
 	for _, arp := range []bool{false, true} {
-		reply := bench.Expect(request(arp, target, 7))
-		if err := checkReply(reply, few); err != nil {
+		expect := func(target netip.Addr) []byte {
+			return bench.Expect(l.request(arp, target, 7), [6]byte(netlab.MACA))
+		}
+		reply := expect(target)
+		if err := l.checkReply(reply, few); err != nil {
 			t.Fatal(err)
 		}
 		for i := range reply {
@@ -77,12 +133,43 @@ func TestCheckReplySeesWrongOnes(t *testing.T) {
 			}
 			wrong := bytes.Clone(reply)
 			wrong[i] ^= 4
-			if checkReply(wrong, few) == nil {
+			if l.checkReply(wrong, few) == nil {
 				t.Errorf("byte %d of %x may be anything", i, reply)
 			}
 		}
-		if checkReply(bench.Expect(request(arp, netip.MustParseAddr("172.16.3.13"), 7)), few) == nil {
+		if l.checkReply(expect(netip.MustParseAddr("172.16.3.13")), few) == nil {
 			t.Error("a reply from an address that nobody asked for is taken")
 		}
+	}
+}
+
+// daemon builds ipaliasd.
+func daemon(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ipaliasd")
+	if out, err := exec.Command("go", "build", "-o", path, "../../cmd/ipaliasd").CombinedOutput(); err != nil {
+		t.Fatalf("build ipaliasd: %v\n%s", err, out)
+	}
+	return path
+}
+
+// The daemon's figures are there, and of the right order; their goals are the
+// page's matter, not a test's.
+func TestRunDaemon(t *testing.T) {
+	netlab.Need(t)
+	r, err := RunDaemon(t.Context(), daemon(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, v := range map[string]float64{
+		"start": r.Start.Median, "start with a million": r.MillionStart.Median, "reload": r.Reload.Median, "add": r.Add.Median,
+		"memory": r.Memory, "an address": r.PerAddress, "an address asked for": r.PerUsed, "asked": float64(r.Asked),
+	} {
+		if v <= 0 {
+			t.Errorf("%s: %v", what, v)
+		}
+	}
+	if r.Memory < 1<<20 || r.Memory > 1<<30 || r.Idle < 0 || r.Idle > 100 {
+		t.Errorf("memory %v bytes, %v %% at rest", r.Memory, r.Idle)
 	}
 }

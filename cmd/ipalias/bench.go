@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -11,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipalias/ipalias/bench"
-	"github.com/ipalias/ipalias/bench/wire"
 )
 
 func benchCommand(e env) *cobra.Command {
@@ -31,7 +31,8 @@ It needs about 800 MB and half a minute.`,
 		Example: `  ipalias bench
   ipalias bench --json | jq '.rows[] | {workload, table, net_ns}'
   ipalias bench --plot bench.svg
-  sudo ipalias bench wire`,
+  sudo ipalias bench wire
+  sudo ipalias bench daemon`,
 		Args: noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			if err := checkRounds(rounds); err != nil {
@@ -44,7 +45,7 @@ It needs about 800 MB and half a minute.`,
 	jsonFlag(cmd, &asJSON, `a JSON document: "machine" and "rows"`)
 	cmd.Flags().StringVar(&plot, "plot", "", "draw cost against table and frame size into `FILE`, an SVG")
 	cmd.MarkFlagFilename("plot", "svg")
-	cmd.AddCommand(benchWireCommand(e))
+	cmd.AddCommand(benchWireCommand(e), benchDaemonCommand(e))
 	return cmd
 }
 
@@ -81,7 +82,7 @@ func runBench(e env, rounds int, asJSON bool, plot string) error {
 	return r.WriteText(e.stdout)
 }
 
-func writePlot(r *bench.Report, name string) error {
+func writePlot(r interface{ WritePlot(io.Writer) error }, name string) error {
 	f, err := os.Create(name)
 	if err != nil {
 		return fmt.Errorf("draw plot: %w", err)
@@ -90,41 +91,4 @@ func writePlot(r *bench.Report, name string) error {
 		return fmt.Errorf("draw plot: %w", err)
 	}
 	return nil
-}
-
-func benchWireCommand(e env) *cobra.Command {
-	var asJSON bool
-	var rounds int
-	cmd := &cobra.Command{
-		Use:   "wire",
-		Short: "Measure answers through the kernel, against others",
-		Long: `Wire joins two network namespaces with a veth pair. At one end a generator asks as
-fast as the kernel takes it; at the other, in turn, answer ipalias, the kernel
-with the same addresses, and loops on mdlayher/packet and mdlayher/arp. It counts
-replies, checks a sample of them byte by byte, looks for the highest and the
-loss-free rate and measures round trips.
-
-It needs root, Linux 6.6 and some minutes; ^C takes everything away.`,
-		Example: `  sudo ipalias bench wire
-  sudo ipalias bench wire --rounds 1 --json`,
-		Args: noArguments,
-		RunE: func(*cobra.Command, []string) error {
-			if err := checkRounds(rounds); err != nil {
-				return err
-			}
-			ctx, stop := interruptible()
-			defer stop()
-			r, err := wire.Run(ctx, rounds)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(e.stdout, r)
-			}
-			return r.WriteText(e.stdout)
-		},
-	}
-	roundsFlag(cmd, &rounds, wire.Rounds)
-	jsonFlag(cmd, &asJSON, `a JSON document: "machine" and "rows"`)
-	return cmd
 }

@@ -39,6 +39,7 @@ const (
 var Colours = []string{"#d55e00", "#0072b2", "#cc79a7", "#009e73"}
 
 func (c *Chart) x(v float64) float64 {
+	v = min(max(v, c.XMin), c.XMax)
 	return c.Left + chartWidth*math.Log(v/c.XMin)/math.Log(c.XMax/c.XMin)
 }
 
