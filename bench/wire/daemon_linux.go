@@ -211,6 +211,7 @@ func (d *daemonLab) million(ctx context.Context) error {
 			return err
 		}
 		d.report.PerUsed = (asked - fresh) / float64(answered)
+		time.Sleep(settling) // a million first requests leave it with work
 		if err := d.addSome(ctx, at(0)); err != nil {
 			return err
 		}
