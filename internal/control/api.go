@@ -197,6 +197,7 @@ type CardStats struct {
 	State string `json:"state"`
 	Up    bool   `json:"up"`
 	capture.Stats
+	Workers   int               `json:"workers"`  // that answer on it
 	Verdicts  map[string]uint64 `json:"verdicts"` // frames that belong to no interface
 	Conflicts uint64            `json:"conflicts"`
 	Shield    string            `json:"shield,omitempty"` // ShieldUp, ShieldLoading, or why there is none; "": none is wanted

@@ -72,7 +72,7 @@ func (d *Daemon) Stats(context.Context) (*control.Stats, error) {
 		g := c.glance()
 		glances[c.name] = g
 		const noInterface = "" // whose frames these are
-		stats.Cards = append(stats.Cards, control.CardStats{Name: c.name, State: g.state, Up: g.up, Stats: g.stats,
+		stats.Cards = append(stats.Cards, control.CardStats{Name: c.name, Workers: c.how.Workers, State: g.state, Up: g.up, Stats: g.stats,
 			Verdicts: occurred(c.table.responder.VerdictCounts(noInterface)), Conflicts: g.conflicts, Shield: c.guard.state()})
 	}
 	for w := range s.all() {

@@ -97,6 +97,7 @@ var (
 	unsent    = describe("card_send_errors_total", "Frames that could not be sent.", "card")
 	withheld  = describe("card_withheld_frames_total", "Frames that were not sent because their interface only observes.", "card")
 	up        = describe("card_up", "1 while the card is listened on.", "card")
+	workers   = describe("card_workers", "Threads that answer, each with a ring.", "card")
 	shieldUp  = describe("card_shield_up", "1 while the kernel is kept from frames for aliases; only of cards that are to be shielded.", "card")
 	conflicts = describe("conflicts", "Aliases that other hosts have claimed.", "card")
 
@@ -114,7 +115,7 @@ var (
 	reloadOK     = describe("reload_ok", "0 if the last attempt to read the configuration again failed.")
 	started      = describe("start_time_seconds", "When the daemon was started, in seconds since 1970.")
 	buildInfo    = describe("build_info", "1, with what the daemon was built from.", "version", "goversion")
-	descriptions = []*prometheus.Desc{frames, received, sent, dropped, unsent, withheld, up, shieldUp, conflicts, addresses, observing, labels, rxPackets, rxBytes, txPackets, txBytes,
+	descriptions = []*prometheus.Desc{frames, received, sent, dropped, unsent, withheld, up, workers, shieldUp, conflicts, addresses, observing, labels, rxPackets, rxBytes, txPackets, txBytes,
 		changes, storeOK, reloads, reloadOK, started, buildInfo}
 )
 
@@ -152,6 +153,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		counter(unsent, c.SendErr, c.Name)
 		counter(withheld, c.Withheld, c.Name)
 		gauge(up, truth(c.Up), c.Name)
+		gauge(workers, float64(c.Workers), c.Name)
 		if c.Shield != "" {
 			gauge(shieldUp, truth(c.Shield == control.ShieldUp), c.Name)
 		}

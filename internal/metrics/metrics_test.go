@@ -38,7 +38,7 @@ func get(t *testing.T, s Source, path string) (int, string) {
 var busy = &fixed{
 	stats: control.Stats{
 		Version: "v1", Started: "2026-01-02T03:04:05Z",
-		Cards: []control.CardStats{{Name: "eth0", Up: true, Conflicts: 2, Shield: control.ShieldUp, Stats: capture.Stats{Received: 10, Sent: 9, Dropped: 8, SendErr: 7, Withheld: 6},
+		Cards: []control.CardStats{{Name: "eth0", Up: true, Workers: 3, Conflicts: 2, Shield: control.ShieldUp, Stats: capture.Stats{Received: 10, Sent: 9, Dropped: 8, SendErr: 7, Withheld: 6},
 			Verdicts: map[string]uint64{responder.ARPAnswered.String(): 3}}},
 		Interfaces: []control.InterfaceStats{{Name: "eth0.100", Card: "eth0", Mode: control.Observe, Addresses: 65536, Labels: 2,
 			Counters: responder.Counters{RxPackets: 1, RxBytes: 2, TxPackets: 3, TxBytes: 4},
@@ -62,6 +62,7 @@ func TestMetrics(t *testing.T) {
 		`ipalias_card_withheld_frames_total{card="eth0"} 6`,
 		`ipalias_observing{interface="eth0.100"} 1`,
 		`ipalias_card_up{card="eth0"} 1`,
+		`ipalias_card_workers{card="eth0"} 3`,
 		`ipalias_card_shield_up{card="eth0"} 1`,
 		`ipalias_conflicts{card="eth0"} 2`,
 		`ipalias_addresses{interface="eth0.100"} 65536`,
