@@ -66,6 +66,10 @@ type CardConfig struct {
 	// there (tc: shaping, netem) applies. Without, frames go right to the driver.
 	Qdisc bool
 
+	// Inheritance is where sockets come from that an earlier process kept; nil: from
+	// nowhere.
+	Inheritance *Inheritance
+
 	// Filter is run by the kernel on each frame, see FilterFor; nil lets all
 	// through.
 	Filter []bpf.Instruction

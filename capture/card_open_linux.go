@@ -36,17 +36,36 @@ func openCards(cfg CardConfig) (cards []*Card, err error) {
 	if cfg.Gate == nil {
 		cfg.Gate = new(Gate)
 	}
+	kept := cfg.Inheritance.take(ifi.Index, max(1, cfg.Workers), wholeBlocks(cfg.Slots))
 	for i := range max(1, cfg.Workers) {
 		c := &Card{name: cfg.Interface, index: ifi.Index, fd: -1, wake: -1, cpu: -1, out: &sender{fd: -1}, gate: cfg.Gate}
 		if len(cfg.CPUs) > 0 {
 			c.cpu = cfg.CPUs[i%len(cfg.CPUs)]
 		}
+		if kept != nil {
+			c.fd = kept[i].FD
+		}
 		cards = append(cards, c)
-		if err := c.open(ifi, cfg); err != nil {
+	}
+	for i, c := range cards {
+		if kept != nil {
+			err = c.adopt(kept[i])
+		} else {
+			err = c.receive(ifi, cfg)
+		}
+		if err == nil {
+			err = c.open(ifi, cfg)
+		}
+		if err != nil {
 			return cards, err
 		}
 	}
-	if err := join(cards, cfg.Fanout); err != nil {
+	if kept != nil {
+		err = rejoin(cards, cfg.Fanout)
+	} else {
+		err = join(cards, cfg.Fanout)
+	}
+	if err != nil {
 		return cards, err
 	}
 	for _, c := range cards {
@@ -69,7 +88,9 @@ func (c *Card) abandon() {
 	}
 }
 
-func (c *Card) open(ifi *net.Interface, cfg CardConfig) (err error) {
+// receive makes the receiving side: a socket and its ring, which listen's filter lets
+// nothing into yet.
+func (c *Card) receive(ifi *net.Interface, cfg CardConfig) (err error) {
 	if c.fd, err = listen(ifi, true); err != nil {
 		return err
 	}
@@ -81,13 +102,14 @@ func (c *Card) open(ifi *net.Interface, cfg CardConfig) (err error) {
 		return fmt.Errorf("ignore outgoing frames: %w", err)
 	}
 	setBuffer(c.fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF)
-	slots := cfg.Slots
-	if slots <= 0 {
-		slots = DefaultSlots
-	}
-	if c.ring, err = newRing(c.fd, slots); err != nil {
+	if c.ring, err = newRing(c.fd, cfg.Slots); err != nil {
 		return err
 	}
+	return c.bind()
+}
+
+// open makes what is beside the receiving side.
+func (c *Card) open(ifi *net.Interface, cfg CardConfig) (err error) {
 	if c.out.fd, err = listen(ifi, false); err != nil {
 		return err
 	}
@@ -106,7 +128,7 @@ func (c *Card) open(ifi *net.Interface, cfg CardConfig) (err error) {
 		Flags:  make([]uint8, 0, batchSize),
 		Out:    make([][]byte, 0, batchSize),
 	}
-	return c.bind()
+	return nil
 }
 
 // listen opens a packet socket that is bound to the card but to no protocol: it

@@ -55,8 +55,7 @@ type ring struct {
 
 // newRing gives the socket a ring and maps it.
 func newRing(fd, slots int) (*ring, error) {
-	blocks := (slots + slotsPerBlock - 1) / slotsPerBlock
-	r := &ring{fd: fd, slots: blocks * slotsPerBlock, copies: make([]byte, copyBuffers*copySize)}
+	slots = wholeBlocks(slots)
 	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V2); err != nil {
 		return nil, fmt.Errorf("set packet version: %w", err)
 	}
@@ -67,19 +66,31 @@ func newRing(fd, slots int) (*ring, error) {
 	}
 	req := unix.TpacketReq{
 		Block_size: blockSize,
-		Block_nr:   uint32(blocks),
+		Block_nr:   uint32(slots / slotsPerBlock),
 		Frame_size: slotSize,
-		Frame_nr:   uint32(r.slots),
+		Frame_nr:   uint32(slots),
 	}
 	if err := unix.SetsockoptTpacketReq(fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &req); err != nil {
-		return nil, fmt.Errorf("make ring of %d slots: %w", r.slots, err)
+		return nil, fmt.Errorf("make ring of %d slots: %w", slots, err)
 	}
-	mem, err := unix.Mmap(fd, 0, blocks*blockSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	return mapRing(fd, slots)
+}
+
+// mapRing maps the ring that a socket has. The kernel refuses unless it is of that size.
+func mapRing(fd, slots int) (*ring, error) {
+	mem, err := unix.Mmap(fd, 0, slots/slotsPerBlock*blockSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("map ring: %w", err)
 	}
-	r.mem = mem
-	return r, nil
+	return &ring{fd: fd, mem: mem, slots: slots, copies: make([]byte, copyBuffers*copySize)}, nil
+}
+
+// wholeBlocks gives how many slots a ring has of which slots were wanted.
+func wholeBlocks(slots int) int {
+	if slots <= 0 {
+		slots = DefaultSlots
+	}
+	return (slots + slotsPerBlock - 1) / slotsPerBlock * slotsPerBlock
 }
 
 func (r *ring) close() error { return unix.Munmap(r.mem) }

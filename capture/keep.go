@@ -1,0 +1,20 @@
+package capture
+
+import "slices"
+
+// A Kept is the receiving socket of a Card that was closed for another process to
+// go on with: the kernel fills its ring meanwhile, and so not one frame is lost.
+type Kept struct {
+	FD int
+
+	// Name tells that process where in the ring to go on, and what has to be the
+	// same there. It is ASCII without ":", as systemd wants names of descriptors.
+	Name string
+}
+
+// An Inheritance is what other processes kept, as far as no Card has taken it.
+// It belongs to one goroutine.
+type Inheritance struct{ kept []Kept }
+
+// Inherit makes an Inheritance, which the sockets belong to from now on.
+func Inherit(kept []Kept) *Inheritance { return &Inheritance{slices.Clone(kept)} }
