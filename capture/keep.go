@@ -2,6 +2,9 @@ package capture
 
 import "slices"
 
+// KeptPrefix is what the names of all Kept begin with.
+const KeptPrefix = "ring."
+
 // A Kept is the receiving socket of a Card that was closed for another process to
 // go on with: the kernel fills its ring meanwhile, and so not one frame is lost.
 type Kept struct {

@@ -12,7 +12,7 @@ import (
 // keptName is a Kept's Name: the worker, the slot that the kernel fills next, and
 // how the ring is laid out. Where that is not what this program would make, the ring is
 // of an older or a newer one.
-const keptName = "ring.%d.%d.%dx%d.%d"
+const keptName = KeptPrefix + "%d.%d.%dx%d.%d"
 
 // A place is what keptName tells.
 type place struct{ worker, head, slots int }

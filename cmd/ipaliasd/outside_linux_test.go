@@ -5,11 +5,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/ipalias/ipalias/internal/netlab"
 )
@@ -66,39 +66,28 @@ func TestMetricsAndHealth(t *testing.T) {
 // What systemd is told, in its order.
 func TestNotify(t *testing.T) {
 	a, _ := lab(t)
-	name := filepath.Join(t.TempDir(), "notify")
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	conn.SetReadDeadline(time.Now().Add(patience))
-	expect := func(want string) {
+	m := manage(t)
+	cfg := file(t, howto)
+	p := m.start(t, a, "WATCHDOG_USEC=200000", "-c", cfg)
+	m.expect("READY=1\nSTATUS=answering for 2 addresses on v0")
+	m.expect("WATCHDOG=1")
+	hangup := func(text, status string) {
 		t.Helper()
-		buf := make([]byte, 1000)
-		for {
-			n, err := conn.Read(buf)
-			if err != nil {
-				t.Fatalf("no %s: %v", want, err)
-			}
-			switch got := string(buf[:n]); {
-			case strings.HasPrefix(got, want):
-				return
-			case got != "WATCHDOG=1":
-				t.Fatalf("%q, want %s", got, want)
-			}
+		if err := os.WriteFile(cfg, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
 		}
+		if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		m.expect("RELOADING=1\nMONOTONIC_USEC=")
+		m.expect("READY=1\nSTATUS=" + status)
+		m.expect("WATCHDOG=1")
 	}
-	cmd := a.Command("env", "NOTIFY_SOCKET="+name, "WATCHDOG_USEC=200000", binary, "-c", file(t, howto))
-	p := start(t, cmd)
-	expect("READY=1")
-	expect("WATCHDOG=1")
-	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
-	expect("RELOADING=1\nMONOTONIC_USEC=")
-	expect("READY=1")
-	expect("WATCHDOG=1")
+	hangup(howto+"\"v0:2\" = \"172.16.3.11\"\n", "answering for 3 addresses on v0")
+	hangup("[interface.v0]\nmtu = \"big\"\n", "the configuration could not be read again")
+	hangup(howto, "answering for 2 addresses on v0")
+	must(t, a, "ip", "link", "set", netlab.CardA, "down")
+	m.expect("STATUS=v0: the card is down")
 	p.interrupt(t)
-	expect("STOPPING=1")
+	m.expect("STOPPING=1")
 }

@@ -10,10 +10,12 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
+	"github.com/ipalias/ipalias/capture"
 	"github.com/ipalias/ipalias/internal/config"
 	"github.com/ipalias/ipalias/internal/control"
 	"github.com/ipalias/ipalias/internal/daemon"
@@ -74,10 +76,6 @@ func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.
 	if err != nil {
 		return err
 	}
-	state, named := choose(o.state, stateEnv, defaultState)
-	if o.ephemeral {
-		state = ""
-	}
 	// Before anything is answered: a SIGHUP that comes early must not end us.
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
@@ -86,16 +84,29 @@ func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.
 	if err := become(o, cfg.Path, log); err != nil {
 		return err
 	}
-	d, err := daemon.New(cfg, daemon.Deps{Log: log, Level: level, Out: e.stdout, Load: load, State: state, Optional: !named, Observe: o.observe})
+	m := newManager(log)
+	inherited, err := m.inherit()
+	if err != nil {
+		return err
+	}
+	defer inherited.Close()
+	state, named := choose(o.state, stateEnv, defaultState)
+	if o.ephemeral {
+		state = ""
+	}
+	deps := daemon.Deps{Log: log, Level: level, Out: e.stdout, Load: load, State: state, Optional: !named, Observe: o.observe, Inheritance: inherited.cards}
+	if m.there() {
+		deps.Keep = func(k capture.Kept) { m.keep(k.FD, k.Name) }
+	}
+	d, err := daemon.New(cfg, deps)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	listener, err := listen(o, log)
+	listener, err := listen(o, log, inherited.control)
 	if err != nil {
 		return err
 	}
-
 	var scraped net.Listener
 	if o.metrics != "" {
 		if scraped, err = metrics.Listen(o.metrics); err != nil {
@@ -103,14 +114,22 @@ func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.
 		}
 		defer scraped.Close()
 	}
-
+	inherited.Close()
 	if err := confined(o, d.Shields(), log); err != nil {
 		return err
 	}
+	return attend(ctx, d, m, log, hangup, o.group, listener, scraped)
+}
+
+// attend runs d and all that looks at it until ctx ends.
+func attend(ctx context.Context, d *daemon.Daemon, m *manager, log *slog.Logger, hangup <-chan os.Signal, group string, listener *control.Listener, scraped net.Listener) error {
+	var kept control.Kept
+	if listener != nil && m.there() {
+		kept = listener.Keep()
+	}
 	var others sync.WaitGroup
-	defer others.Wait()
 	if listener != nil {
-		server := &control.Server{Backend: d, Log: log, Group: o.group}
+		server := &control.Server{Backend: d, Log: log, Group: group}
 		others.Go(func() {
 			defer listener.Close()
 			if err := server.Serve(ctx, listener); err != nil {
@@ -125,15 +144,32 @@ func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.
 			}
 		})
 	}
-	others.Go(func() { announceStates(ctx, d, log, hangup) })
-	others.Go(func() { watchdog(ctx, log, d.Moving) })
-	return d.Run(ctx)
+	others.Go(func() { announceStates(ctx, d, m, hangup) })
+	others.Go(func() { m.watchdog(ctx, d.Moving) })
+
+	// Answering ends last: what takes its time to end must not cost a reply.
+	answering, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	go func() {
+		<-ctx.Done()
+		others.Wait()
+		end()
+	}()
+	err := d.Run(answering)
+	if kept.Name != "" {
+		m.keep(kept.FD, kept.Name)
+	}
+	m.barrier()
+	return err
 }
 
-// listen makes the control socket. Where it is the default one, doing without is
-// better than answering nothing.
-func listen(o options, log *slog.Logger) (*control.Listener, error) {
+// listen makes the control socket, or takes over the one that was kept. Where it is
+// the default one, doing without is better than answering nothing.
+func listen(o options, log *slog.Logger, kept *os.File) (*control.Listener, error) {
 	path, named := choose(o.socket, control.SocketEnv, control.DefaultSocket)
+	if l := control.Adopt(path, kept); l != nil {
+		return l, nil
+	}
 	l, err := control.Listen(path)
 	if err != nil && !named && !errors.Is(err, control.ErrLive) {
 		log.Warn(fmt.Sprintf("nothing can be asked or changed at run time: %v", err))
@@ -142,24 +178,37 @@ func listen(o options, log *slog.Logger) (*control.Listener, error) {
 	return l, err
 }
 
-// announceStates tells systemd what state the daemon is in, and reads the
+// statusInterval is how often the manager hears whether all is well, if that has
+// changed.
+const statusInterval = time.Second
+
+// announceStates tells the manager what state the daemon is in, and reads the
 // configuration again for each SIGHUP. What is wrong with it the daemon logs.
-func announceStates(ctx context.Context, d *daemon.Daemon, log *slog.Logger, hangup <-chan os.Signal) {
+func announceStates(ctx context.Context, d *daemon.Daemon, m *manager, hangup <-chan os.Signal) {
 	select {
 	case <-d.Ready():
-		notify(log, systemd.SdNotifyReady)
 	case <-ctx.Done():
 		return
 	}
+	said := d.Status(ctx)
+	m.tell(systemd.SdNotifyReady + "\nSTATUS=" + said)
+	ticker := time.NewTicker(statusInterval)
+	defer ticker.Stop()
 	self := control.Peer{UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), PID: int32(os.Getpid())}
 	for {
 		select {
+		case <-ticker.C:
+			if now := d.Status(ctx); m.there() && now != said {
+				said = now
+				m.tell("STATUS=" + said)
+			}
 		case <-hangup:
-			notify(log, reloading())
+			m.tell(reloading())
 			d.Reload(ctx, self)
-			notify(log, systemd.SdNotifyReady) // also after a failure: the old one goes on
+			said = d.Status(ctx)
+			m.tell(systemd.SdNotifyReady + "\nSTATUS=" + said) // also after a failure: the old one goes on
 		case <-ctx.Done():
-			notify(log, systemd.SdNotifyStopping)
+			m.tell(systemd.SdNotifyStopping)
 			return
 		}
 	}

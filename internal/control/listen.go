@@ -18,6 +18,7 @@ type Listener struct {
 	*net.UnixListener
 	path string
 	self fs.FileInfo // of the socket that was made
+	kept bool
 }
 
 // Listen makes the control socket with mode 0660, and the directory that it is
@@ -80,12 +81,12 @@ func vacant(path string) error {
 	return fmt.Errorf("%w by process %d (%s)", ErrLive, owner.PID, nameOf(owner.PID))
 }
 
-// Path is where the socket is.
-func (l *Listener) Path() string { return l.path }
-
 // Close ends listening and takes the socket away, unless another one has taken
-// its place.
+// its place, or it is kept.
 func (l *Listener) Close() error {
+	if l.kept {
+		return l.UnixListener.Close()
+	}
 	if now, err := os.Lstat(l.path); err == nil && os.SameFile(now, l.self) {
 		os.Remove(l.path)
 	}

@@ -51,6 +51,7 @@ type card struct {
 	// Of run, once start was called.
 	requests chan func() // done between two events, on the card's goroutine
 	cancel   context.CancelFunc
+	keep     func(capture.Kept) // valid when the context has ended
 	ended    chan struct{}
 }
 
@@ -71,6 +72,7 @@ func newCard(name string, l config.Listening, cpus *processors, deps Deps) *card
 		summary:   summary{log: log},
 		guard:     newGuard(name, log),
 	}
+	c.how.Inheritance = deps.Inheritance
 	c.lookout = newLookout(c.table.responder, how.Workers, &c.table.gate)
 	c.table.gate.Shut() // until it is known who may be answered
 	return c
@@ -129,7 +131,7 @@ func (c *card) missing() error {
 
 // close gives everything back. It may be called after a prepare that failed.
 func (c *card) close() {
-	c.endSession()
+	c.endSession(nil)
 	c.guard.stop()
 	if c.kernel != nil {
 		c.kernel.Close()
@@ -145,8 +147,10 @@ func (c *card) start(ctx context.Context) {
 	}()
 }
 
-// stop ends what start began, and waits for it.
-func (c *card) stop() {
+// stop ends what start began, and waits for it. keep is handed the card's sockets; nil:
+// they are closed.
+func (c *card) stop(keep func(capture.Kept)) {
+	c.keep = keep
 	c.cancel()
 	<-c.ended
 }
@@ -215,7 +219,7 @@ func (c *card) run(ctx context.Context) {
 		c.follow(ctx)
 		c.await(ctx, ticker.C)
 	}
-	c.endSession()
+	c.endSession(c.keep)
 	c.conflicts.report(c.table.responder.Conflicts())
 }
 
@@ -237,7 +241,10 @@ func (c *card) await(ctx context.Context, ticks <-chan time.Time) {
 		case <-c.retry:
 			c.retry = nil
 		case <-failed:
-			c.endSession()
+			if ctx.Err() != nil {
+				return // it did not fail: it was stopped
+			}
+			c.endSession(nil)
 			// What failed may be up again already, or fail again at once.
 			c.retry = time.After(retryDelay)
 		case <-ctx.Done():
@@ -265,7 +272,7 @@ func (c *card) follow(ctx context.Context) {
 	}
 	old, oldMACs := c.facts, c.table.macs()
 	if !facts.Up || c.session != nil && c.session.index != facts.Index {
-		c.endSession()
+		c.endSession(nil)
 	}
 	if err := c.adopt(facts); err != nil {
 		c.say(slog.LevelError, err.Error())
@@ -292,7 +299,7 @@ func (c *card) follow(ctx context.Context) {
 
 // leave lets go of a card that is not there any more, or is not ours to answer on.
 func (c *card) leave(why string) {
-	c.endSession()
+	c.endSession(nil)
 	c.guard.want(ward{}) // what is for aliases is the kernel's again, or a bridge's
 	c.away, c.facts.Up, c.facts.Carrier = true, false, false
 	c.say(slog.LevelWarn, why)
@@ -378,12 +385,12 @@ func (c *card) open() error {
 	return nil
 }
 
-// endSession closes the card, if it is open.
-func (c *card) endSession() {
+// endSession closes the card, if it is open, or hands its sockets to keep.
+func (c *card) endSession(keep func(capture.Kept)) {
 	if c.session == nil {
 		return
 	}
-	stats, err := c.session.stop()
+	stats, err := c.session.stop(keep)
 	c.session = nil
 	c.stats.Add(stats)
 	if err != nil && !errors.Is(err, capture.ErrCardDown) && !errors.Is(err, capture.ErrCardGone) {

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ipalias/ipalias/capture"
 	"github.com/ipalias/ipalias/internal/config"
 	"github.com/ipalias/ipalias/internal/control"
 	"github.com/ipalias/ipalias/internal/overlay"
@@ -31,6 +32,12 @@ type Deps struct {
 	Load func() (*config.Config, error) // reads the configuration again
 
 	Observe bool // nothing is ever sent, whatever a configuration says
+
+	// Inheritance holds what the process before this one kept of its cards; New leaves
+	// in it what no card takes. Keep is handed what this process leaves, at the end, by
+	// several goroutines; nil: nothing is left.
+	Inheritance *capture.Inheritance
+	Keep        func(capture.Kept)
 
 	// State is the directory that keeps run-time changes; "" keeps none. If it is
 	// Optional, one that can't be made is a warning.
@@ -162,9 +169,9 @@ func (d *Daemon) Shields() bool {
 // Run answers until ctx ends; then it returns nil. What happens to a card is
 // logged and waited for.
 func (d *Daemon) Run(ctx context.Context) error {
-	d.ctx = ctx
+	d.ctx = context.WithoutCancel(ctx) // a card ends when it is stopped
 	for _, c := range d.now.Load().cards {
-		c.start(ctx)
+		c.start(d.ctx)
 	}
 	close(d.ready)
 	<-ctx.Done()
@@ -172,8 +179,13 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.mu.Lock() // whoever changes something now ends first
 	d.ended = true
 	d.mu.Unlock()
-	for _, c := range d.now.Load().cards {
-		c.stop()
+	cards := d.now.Load().cards
+	var stopping sync.WaitGroup
+	for _, c := range cards {
+		stopping.Go(func() { c.stop(d.deps.Keep) })
+	}
+	stopping.Wait()
+	for _, c := range cards {
 		c.printTotals()
 	}
 	return nil

@@ -162,17 +162,27 @@ func (s *session) announceAlso(targets iter.Seq[announce.Target]) {
 	})
 }
 
-// stop ends the session and gives the card back. It tells what the card counted
-// and, if it failed by itself, how.
-func (s *session) stop() (capture.Stats, error) {
+// stop ends the session and gives the card back, or its sockets to keep, if that is
+// not nil. It tells what the card counted and, if it failed by itself, how.
+func (s *session) stop(keep func(capture.Kept)) (capture.Stats, error) {
 	if s.started() {
 		s.cancel()
 		<-s.done
 	}
 	s.announcing.Wait()
-	errs := s.errs
-	for _, port := range s.ports {
-		errs = append(errs, port.Close())
+	errs := append(make([]error, len(s.ports)), s.errs...)
+	var closing sync.WaitGroup
+	for i, port := range s.ports {
+		if keep != nil {
+			var kept capture.Kept
+			if kept, errs[i] = port.Keep(i); errs[i] == nil {
+				keep(kept)
+			}
+			continue
+		}
+		// Side by side: the kernel has each wait until no processor uses its socket.
+		closing.Go(func() { errs[i] = port.Close() })
 	}
+	closing.Wait()
 	return s.stats(), errors.Join(errs...)
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ipalias/ipalias/capture"
@@ -122,6 +123,19 @@ func (d *Daemon) Health(context.Context) *control.Health {
 	}
 	h.OK = len(h.Why) == 0
 	return h
+}
+
+// Status says in a line how the daemon is.
+func (d *Daemon) Status(ctx context.Context) string {
+	if h := d.Health(ctx); !h.OK {
+		return strings.Join(strings.Fields(strings.Join(h.Why, "; ")), " ") // errors may have several lines
+	}
+	addresses := uint64(0)
+	s := d.now.Load()
+	for w := range s.all() {
+		addresses += s.cardOf(w.Card).table.responder.Size(w.Name)
+	}
+	return fmt.Sprintf("answering for %s on %s", count(addresses, "address", "addresses"), strings.Join(cardNames(s.cfg), ", "))
 }
 
 // stuck is how long a worker may show no sign of moving.

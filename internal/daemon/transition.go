@@ -69,7 +69,7 @@ func (d *Daemon) make(t transition) (*made, error) {
 	}
 	for _, c := range old.cards {
 		if !slices.Contains(next.cards, c) {
-			c.stop()
+			c.stop(nil)
 			c.printTotals()
 			c.close()
 		}
