@@ -139,8 +139,9 @@ func TestOverload(t *testing.T) {
 	received, _ := strconv.Atoi(m[1])
 	dropped, _ := strconv.Atoi(m[2])
 	const sent = rounds * 500 * 64
-	// Beside the flood there are the pings, and what the peer's kernel says by itself.
-	if all := received + dropped; all < sent || all > sent+200 {
+	// Beside the flood there are the pings, and what the peer's kernel says by itself. What
+	// still lies in the ring of a worker that had no turn is neither: 80 slots each.
+	if all := received + dropped; all < sent-2*80 || all > sent+200 {
 		t.Errorf("%d received and %d dropped are %d of %d frames and some pings", received, dropped, all, sent)
 	}
 }
