@@ -63,6 +63,18 @@ func TestMetricsAndHealth(t *testing.T) {
 	p.interrupt(t)
 }
 
+// Who opens the metrics to other hosts hears that he does.
+func TestMetricsForEverybody(t *testing.T) {
+	a, _ := lab(t)
+	for address, open := range map[string]bool{"127.0.0.1:0": false, "0.0.0.0:0": true} {
+		p := ipaliasd(t, a, "-c", file(t, howto), "--metrics", address)
+		if got := strings.Contains(p.stderr.String(), "open to every host"); got != open {
+			t.Errorf("%s: warned %v, want %v", address, got, open)
+		}
+		p.interrupt(t)
+	}
+}
+
 // What systemd is told, in its order.
 func TestNotify(t *testing.T) {
 	a, _ := lab(t)

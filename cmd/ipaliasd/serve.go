@@ -113,6 +113,9 @@ func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.
 			return err
 		}
 		defer scraped.Close()
+		if metrics.Exposed(scraped) {
+			log.Warn("the metrics are open to every host that reaches this one", "address", scraped.Addr().String())
+		}
 	}
 	inherited.Close()
 	if err := confined(o, d.Shields(), log); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"time"
 )
@@ -16,18 +15,18 @@ const recordedTrailer = "Ipalias-Recorded"
 // record sends a capture file for as long as the client wants it: until it stops
 // sending on its side of the connection, or closes it.
 func (s *Server) record(w http.ResponseWriter, r *http.Request) {
-	conn := r.Context().Value(connKey{}).(net.Conn)
-	defer s.crowd.work(conn, false)
-	who, body, err := s.admit(conn, r)
+	c := clientOf(r)
+	defer c.work(false)
+	body, err := s.admit(c, r)
 	var o Recording
 	if err == nil && len(body) > 0 {
 		err = decode(body, &o)
 	}
 	if err != nil {
-		s.answer(w, nil, err)
+		s.answer(w, r, nil, err, func() {})
 		return
 	}
-	s.crowd.work(conn, true)
+	c.work(true)
 	// It ends with the daemon too, in good order.
 	ctx, stop := context.WithCancel(r.Context())
 	defer stop()
@@ -37,14 +36,14 @@ func (s *Server) record(w http.ResponseWriter, r *http.Request) {
 	// end it: the server goes on reading, to notice when the client is gone.
 	out.control.SetReadDeadline(time.Time{})
 	begun := false
-	done, err := s.Backend.Record(ctx, who, o, func() io.Writer {
+	done, err := s.Backend.Record(ctx, c.who, o, func() io.Writer {
 		begun = true
 		w.Header().Set("Content-Type", "application/x-pcapng")
 		w.Header().Set("Trailer", recordedTrailer)
 		return out
 	})
 	if !begun {
-		s.answer(w, nil, err)
+		s.answer(w, r, nil, err, func() {})
 		return
 	}
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/ipalias/ipalias/internal/config"
@@ -30,10 +31,6 @@ const (
 	writeTime = time.Minute      // for it to be answered and the answer to go out
 	idleTime  = 30 * time.Second // between two requests
 	endTime   = time.Second      // for the answers that are under way when the daemon ends
-
-	// maxLarge is how many answers are worked out at a time that walk through all
-	// of the table.
-	maxLarge = 2
 )
 
 // A Server answers on the control socket.
@@ -42,17 +39,18 @@ type Server struct {
 	Log     *slog.Logger
 	Group   string // whose members may change the table, beside root and the daemon's own user; "" for nobody's
 
-	ctx   context.Context // ends with Serve
-	crowd crowd
-	body  chan struct{} // one token: reading a large body
-	large chan struct{} // maxLarge tokens
+	ctx  context.Context // ends with Serve
+	body chan struct{}   // one token: reading a large body
+
+	changers, lookers *class
 }
 
 // Serve answers until ctx ends; then it returns nil, after the requests that are
 // being answered.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	s.ctx = ctx
-	s.body, s.large = make(chan struct{}, 1), make(chan struct{}, maxLarge)
+	s.body = make(chan struct{}, 1)
+	s.changers, s.lookers = newClass(maxConns), newClass(maxOwn)
 	server := &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: readTime,
@@ -62,11 +60,11 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, connKey{}, c)
+			return context.WithValue(ctx, clientKey{}, c)
 		},
 		ConnState: func(c net.Conn, state http.ConnState) {
 			if state == http.StateClosed || state == http.StateHijacked {
-				s.crowd.leave(c)
+				c.(*client).class.crowd.leave(c)
 			}
 		},
 	}
@@ -79,7 +77,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			server.Close()
 		}
 	})
-	err := server.Serve(limited{l, &s.crowd})
+	err := server.Serve(door{l, s.classOf})
 	if !stop() {
 		<-ended
 	}
@@ -89,7 +87,17 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return fmt.Errorf("serve control socket: %w", err)
 }
 
-type connKey struct{}
+// classOf tells which class a client is of, for as long as it is connected.
+func (s *Server) classOf(who Peer) *class {
+	if s.mayChange(who) {
+		return s.changers
+	}
+	return s.lookers
+}
+
+type clientKey struct{}
+
+func clientOf(r *http.Request) *client { return r.Context().Value(clientKey{}).(*client) }
 
 // handler is the list of what can be asked for. Who may connect may read: the
 // mode of the socket says who that is.
@@ -169,15 +177,28 @@ func decode(body []byte, into any) error {
 // then the work, then the answer. Only the work keeps the others waiting.
 func (s *Server) serve(do func(*http.Request, Peer, []byte) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn := r.Context().Value(connKey{}).(net.Conn)
-		answer, err := s.ask(conn, r, do)
-		s.answer(w, answer, err)
-		s.crowd.work(conn, false)
+		c := clientOf(r)
+		body, err := s.admit(c, r)
+		if err != nil {
+			s.answer(w, r, nil, err, func() {})
+			return
+		}
+		c.work(true)
+		select {
+		case c.class.large <- struct{}{}:
+		case <-r.Context().Done():
+			return // nobody waits for the answer any more
+		}
+		end := sync.OnceFunc(func() { <-c.class.large })
+		defer end()
+		answer, err := do(r, c.who, body)
+		s.answer(w, r, answer, err, end)
 	})
 }
 
-// answer writes an answer, or what err says.
-func (s *Server) answer(w http.ResponseWriter, answer any, err error) {
+// answer writes an answer, or what err says. From here on the client counts as one that
+// keeps us waiting. worked is called when only the client is left to wait for.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, answer any, err error, worked func()) {
 	status := http.StatusOK
 	if err != nil {
 		answer, status = refusal(err)
@@ -189,45 +210,37 @@ func (s *Server) answer(w http.ResponseWriter, answer any, err error) {
 	if err != nil { // nothing of ours cannot be written
 		status, text = http.StatusInternalServerError, []byte(`{"error": "the answer can't be written"}`)
 	}
+	text = append(text, '\n')
+	c := clientOf(r)
+	c.work(false)
+	if len(text) > piece {
+		if c.class.out.enter(r.Context(), c) != nil {
+			return
+		}
+		defer c.class.out.leave(c)
+	}
+	worked()
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)+1))
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
-	w.Write(append(text, '\n'))
+	for part := range slices.Chunk(text, piece) {
+		if _, err := w.Write(part); err != nil {
+			return
+		}
+		c.class.out.took(c)
+	}
 }
 
-// admit tells who asks, and reads the body of those who may change something.
-func (s *Server) admit(conn net.Conn, r *http.Request) (who Peer, body []byte, err error) {
-	socket, ok := conn.(*net.UnixConn)
-	if !ok {
-		return who, nil, Refuse(http.StatusForbidden, "not a Unix socket")
+// admit tells the log who asks, and reads the body of those who may change something.
+func (s *Server) admit(c *client, r *http.Request) (body []byte, err error) {
+	s.Log.Debug("asked", "uid", c.who.UID, "pid", c.who.PID, "method", r.Method, "path", r.URL.Path)
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return nil, nil
 	}
-	if who, err = peerOf(socket); err != nil {
-		return who, nil, Refuse(http.StatusForbidden, "%v", err)
+	if !s.mayChange(c.who) {
+		return nil, Refuse(http.StatusForbidden, "user %d may look, but not change: root may, the daemon's own user, and members of the group that ipaliasd --group names", c.who.UID)
 	}
-	s.Log.Debug("asked", "uid", who.UID, "pid", who.PID, "method", r.Method, "path", r.URL.Path)
-	if r.Method == http.MethodGet {
-		return who, nil, nil
-	}
-	if !s.mayChange(who) {
-		return who, nil, Refuse(http.StatusForbidden, "user %d may look, but not change: root may, the daemon's own user, and members of the group that ipaliasd --group names", who.UID)
-	}
-	body, err = s.read(r)
-	return who, body, err
-}
-
-func (s *Server) ask(conn net.Conn, r *http.Request, do func(*http.Request, Peer, []byte) (any, error)) (any, error) {
-	who, body, err := s.admit(conn, r)
-	if err != nil {
-		return nil, err
-	}
-	s.crowd.work(conn, true)
-	select {
-	case s.large <- struct{}{}:
-		defer func() { <-s.large }()
-	case <-r.Context().Done():
-		return nil, r.Context().Err()
-	}
-	return do(r, who, body)
+	return s.read(r)
 }
 
 // read reads the body of a request.

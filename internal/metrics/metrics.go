@@ -45,6 +45,13 @@ func Listen(address string) (net.Listener, error) {
 	return l, nil
 }
 
+// Exposed tells whether other hosts may reach a listener. Nobody who does is asked
+// who he is.
+func Exposed(l net.Listener) bool {
+	a, ok := l.Addr().(*net.TCPAddr)
+	return ok && !a.IP.IsLoopback()
+}
+
 // Serve answers /metrics and /healthz until ctx ends; then it returns nil.
 func Serve(ctx context.Context, l net.Listener, s Source, log *slog.Logger) error {
 	server := &http.Server{
@@ -58,7 +65,7 @@ func Serve(ctx context.Context, l net.Listener, s Source, log *slog.Logger) erro
 	}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(control.Limit(l, server)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve metrics: %w", err)
 	}
 	return nil

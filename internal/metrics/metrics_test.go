@@ -3,8 +3,11 @@ package metrics
 import (
 	"context"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -101,5 +104,75 @@ func TestHealthz(t *testing.T) {
 	}
 	if code, text := get(t, &fixed{health: control.Health{Why: []string{"eth0: the card is down"}}}, "/healthz"); code != http.StatusServiceUnavailable || !strings.Contains(text, "the card is down") {
 		t.Errorf("%d %s", code, text)
+	}
+}
+
+// Two pages are there to be read, and nothing else.
+func TestOnlyTwoPages(t *testing.T) {
+	handler := Handler(&fixed{})
+	for _, tc := range []struct {
+		method, path string
+		want         int
+	}{
+		{"HEAD", "/metrics", http.StatusOK},
+		{"HEAD", "/healthz", http.StatusServiceUnavailable},
+		{"POST", "/metrics", http.StatusMethodNotAllowed},
+		{"DELETE", "/healthz", http.StatusMethodNotAllowed},
+		{"GET", "/", http.StatusNotFound},
+		{"GET", "/debug/pprof/", http.StatusNotFound},
+		{"GET", "/v1/show", http.StatusNotFound},
+	} {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(tc.method, tc.path, nil))
+		if w.Code != tc.want {
+			t.Errorf("%s %s: %d, want %d", tc.method, tc.path, w.Code, tc.want)
+		}
+	}
+}
+
+// Whoever opens a thousand connections locks nobody out.
+func TestThousandConnections(t *testing.T) {
+	l, err := Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- Serve(ctx, l, &fixed{}, slog.New(slog.DiscardHandler)) }()
+	for range 1000 {
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		io.WriteString(conn, "GET /metrics HTTP/1.1\r\n")
+	}
+	resp, err := http.Get("http://" + l.Addr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	stop()
+	if err := <-ended; err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("status %d, %v", resp.StatusCode, err)
+	}
+}
+
+func TestExposed(t *testing.T) {
+	for address, want := range map[string]bool{
+		"127.0.0.1:0": false, "[::1]:0": false, "localhost:0": false, ":0": true, "0.0.0.0:0": true,
+		"unix:" + filepath.Join(t.TempDir(), "m"): false,
+	} {
+		l, err := Listen(address)
+		if err != nil {
+			if strings.HasPrefix(address, "[") {
+				continue // no IPv6 here
+			}
+			t.Fatal(err)
+		}
+		if got := Exposed(l); got != want {
+			t.Errorf("%s: %v, want %v", address, got, want)
+		}
+		l.Close()
 	}
 }
