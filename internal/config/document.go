@@ -75,9 +75,18 @@ func lineStarts(text []byte) []int {
 	return starts
 }
 
+// maxFound is how many mistakes are looked for before all that follows is left unread,
+// and maxTables how many tables are read: a text of 48 MiB that somebody sends may be nothing
+// but the one or the other, which takes a hundred times as much memory.
+const (
+	maxFound  = 100 * maxErrors
+	maxTables = 1 << 16
+)
+
 // document makes the tree of the whole text, as far as it is TOML.
 func (d *decoder) document() *table {
 	root := newTable(header)
+	tables := 0
 	switch {
 	case bytes.HasPrefix(d.text, []byte{0xff, 0xfe}), bytes.HasPrefix(d.text, []byte{0xfe, 0xff}):
 		d.fail(0, "not UTF-8: found UTF-16, expected UTF-8 text; save the file as UTF-8")
@@ -91,10 +100,15 @@ func (d *decoder) document() *table {
 	var p unstable.Parser
 	p.Reset(d.text)
 	current := root
-	for p.NextExpression() {
+	for len(d.errs) < maxFound && p.NextExpression() {
 		switch e := p.Expression(); e.Kind {
 		case unstable.Table, unstable.ArrayTable:
-			current = d.header(root, path(e), e.Kind == unstable.ArrayTable)
+			if tables++; tables > maxTables {
+				d.fail(int(e.Raw.Offset), "too many tables: found more than %d", maxTables)
+				d.broken = true
+				return root
+			}
+			current = d.header(root, d.path(e), e.Kind == unstable.ArrayTable)
 		case unstable.KeyValue:
 			d.assign(current, e)
 		}
@@ -127,10 +141,18 @@ type key struct {
 	at   int
 }
 
-func path(n *unstable.Node) []key {
+// maxParts is how many parts a dotted key may have. No key that means anything has
+// more than four; each is a table, and a million of them take a gigabyte.
+const maxParts = 16
+
+func (d *decoder) path(n *unstable.Node) []key {
 	var keys []key
 	for it := n.Key(); it.Next(); {
 		k := it.Node()
+		if len(keys) == maxParts {
+			d.fail(int(k.Raw.Offset), "the key is too long: found more than %d parts", maxParts)
+			break
+		}
 		keys = append(keys, key{string(k.Data), int(k.Raw.Offset)})
 	}
 	return keys
@@ -186,7 +208,7 @@ func (d *decoder) descend(t *table, k key, made origin) *table {
 
 // assign adds a key and its value, wherever a dotted key leads.
 func (d *decoder) assign(t *table, n *unstable.Node) {
-	keys := path(n)
+	keys := d.path(n)
 	v := d.value(n.Value(), d.after(keys[len(keys)-1], n))
 	for _, k := range keys[:len(keys)-1] {
 		if t = d.descend(t, k, dotted); t == nil {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -63,6 +64,30 @@ func TestMistakes(t *testing.T) {
 	if *update {
 		if err := os.WriteFile("testdata/mistakes.txt", []byte(updated.String()), 0o644); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// A text that is nothing but mistakes is not read to its end.
+func TestBombs(t *testing.T) {
+	var tables strings.Builder
+	for i := range 1 << 17 {
+		fmt.Fprintf(&tables, "[interface.eth%d]\n", i)
+	}
+	for name, tc := range map[string]struct{ text, want string }{
+		"a long key":    {strings.Repeat("a.", 100000) + "b = 1\n", "the key is too long"},
+		"a long header": {"[" + strings.Repeat("a.", 100000) + "b]\n", "the key is too long"},
+		"a deep array":  {"a = " + strings.Repeat("[", 1<<20), "nested more than"},
+		"one key":       {strings.Repeat("x=1\n", 1<<20), "duplicate key x"},
+		"many tables":   {tables.String(), "too many tables"},
+	} {
+		_, err := Parse("bomb.toml", []byte(tc.text), ".")
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %.200v, want %q", name, err, tc.want)
+		}
+		var list Errors
+		if errors.As(err, &list); len(list) > maxErrors+1 {
+			t.Errorf("%s: %d mistakes are told", name, len(list))
 		}
 	}
 }
