@@ -5,7 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/ipalias/ipalias/internal/control"
 	"github.com/ipalias/ipalias/internal/netlab"
@@ -189,5 +191,36 @@ func TestNoFilter(t *testing.T) {
 	a, _ := lab(t)
 	p := ipaliasd(t, a, "-c", openFile(t, howto), "--no-seccomp")
 	p.has(t, map[string]string{"Seccomp": "0", "NoNewPrivs": "1", "CapEff": netRawOnly})
+	p.interrupt(t)
+}
+
+// Whenever the daemon is killed, while it begins or while it ends, the next one
+// begins as if nothing had been.
+func TestKilledAtAnyTime(t *testing.T) {
+	a, b := lab(t, "ping")
+	cfg, dir := openFile(t, howto), open(t)
+	args := []string{"-c", cfg, "--state", filepath.Join(dir, "state"), "--socket", filepath.Join(dir, "run", "s"), "--user", "nobody"}
+	for round := range 12 {
+		p := start(t, a.Command(binary, args...))
+		moment := time.Duration(round) * 3 * time.Millisecond // from before its first step to after its last
+		if round%2 == 0 {
+			p.wait(t, p.stdout, "answering for", 1)
+			p.cmd.Process.Signal(syscall.SIGTERM)
+		}
+		select {
+		case <-time.After(moment):
+		case <-p.ended:
+		}
+		p.kill(t)
+	}
+	p := ipaliasd(t, a, args...)
+	p.socket = filepath.Join(dir, "run", "s")
+	p.edit(t, control.Add, "v0:2", "172.16.3.11")
+	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.11")
+	// While it lives nobody else takes its place, and hears who has it.
+	other := start(t, a.Command(binary, "-c", cfg, "--ephemeral", "--socket", p.socket))
+	if other.status(t) != failed || !strings.Contains(other.stderr.String(), fmt.Sprintf("in use by process %d (ipaliasd)", p.cmd.Process.Pid)) {
+		t.Errorf("a second daemon on the same socket: %s", other.stderr)
+	}
 	p.interrupt(t)
 }
