@@ -54,8 +54,8 @@ func TestFragmentFlood(t *testing.T) {
 		}
 	}
 	pings.Wait()
-	// With -w it stops at the hundredth reply; requests under way then are no loss.
-	if !regexp.MustCompile(`10\d packets transmitted, 100 received`).MatchString(small) {
+	// With -w it stops at the hundredth reply, or one that came with it; requests under way then are no loss.
+	if !regexp.MustCompile(`10\d packets transmitted, 10\d received`).MatchString(small) {
 		t.Errorf("during the flood:\n%s", small)
 	}
 	// A large one whose pieces are kept waiting may have to make room for the flood's, since the
