@@ -8,7 +8,7 @@ const stageRows = 1 << 13
 // large ledger a slot of the index and a row are a miss each, of a hundred
 // nanoseconds. Here those of different frames do not depend on each other, so that
 // the processor waits for many at once: first all slots, then all rows.
-func (w *Worker) stage(frames [][]byte) {
+func (w *Worker) stage(l *link, frames [][]byte) {
 	own := w.ledger
 	var hashes, slots [chunk]uint32
 	for i, frame := range frames { // no branch on what is loaded from the index
@@ -16,13 +16,16 @@ func (w *Worker) stage(frames [][]byte) {
 		hashes[i&(chunk-1)] = h
 		slots[i&(chunk-1)] = own.index[home(h, len(own.index))]
 	}
-	sum := uint32(0)
-	for i := range frames {
+	sum, t := uint32(0), l.table
+	for i, frame := range frames {
 		s, h := slots[i&(chunk-1)], hashes[i&(chunk-1)]
 		if tag := own.tag(h); (s^tag)&^own.mask != 0 {
 			s = own.tagged(h, tag)
 		}
 		n := s & own.mask
+		if src := source(frame); !ordinary(src) || near(t.low, src) && !t.stranger(src) {
+			n = 1 // nobody's row: the frame needs a closer look
+		}
 		w.rows[i&(chunk-1)] = n
 		r := &own.rows[n]
 		sum += r.addr + uint32(r.tx.load()) // its two ends: they may lie in two lines
@@ -42,6 +45,18 @@ func (l *ledger) tagged(h, tag uint32) uint32 {
 			i = 0
 		}
 	}
+}
+
+// source is the address that an untagged frame comes from, likewise.
+func source(frame []byte) uint32 {
+	if len(frame) < plainLen {
+		return 0
+	}
+	at := ethLen + ipSrc
+	if frame[ethType+1] == typeARP&0xff {
+		at = ethLen + arpSenderIP
+	}
+	return be32(frame[at : at+4])
 }
 
 // target is the address that an untagged frame asks for, if it is ARP or IPv4 at all.

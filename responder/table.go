@@ -24,6 +24,7 @@ type table struct {
 
 	low *[1 << 16 / 64]uint64 // a bit for each last half of what keys, runs and patch hold
 
+	crowded bool // so many that near says little
 	special bool // some label has rules of its own: look it up
 }
 
@@ -146,15 +147,15 @@ func (t *table) kind(a uint32) uint32 {
 	return isAlias
 }
 
-// near tells whether a may be in the table: whether some address with the same last
-// two bytes is.
-func (t *table) near(a uint32) bool { return t.low[a>>6&(1<<10-1)]>>(a&63)&1 != 0 }
+// near tells whether a may be in the table that low is of: whether some address with
+// the same last two bytes is.
+func near(low *[1 << 16 / 64]uint64, a uint32) bool { return low[a>>6&(1<<10-1)]>>(a&63)&1 != 0 }
 
-// stranger tells whether a is an address that a sender may have: an ordinary one, and
-// not ours.
-func (t *table) stranger(a uint32) bool {
-	return a-1<<24 < 223<<24 && a>>24 != 127 && (!t.near(a) || t.lookup(a) == unknown)
-}
+// stranger tells whether a is nobody's that we know of.
+func (t *table) stranger(a uint32) bool { return t.lookup(a) == unknown }
+
+// ordinary tells whether a is no address of the kinds that bogon looks at closer.
+func ordinary(a uint32) bool { return a-1<<24 < 223<<24 && a>>24 != 127 }
 
 // mark notes addresses for near.
 func (t *table) mark(first, last uint32) {
@@ -281,6 +282,7 @@ func (t *table) arrange(own, bcast []uint32) error {
 			}
 		}
 	}
+	t.crowded = t.size > 1<<13
 	for i, list := range [][]uint32{own, bcast} {
 		for _, a := range list {
 			t.mark(a, a)

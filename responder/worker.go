@@ -92,43 +92,31 @@ var (
 
 // chunk answers up to so many frames.
 func (w *Worker) chunk(l *link, frames [][]byte, flags []uint8, verdicts []Verdict) {
-	plain := l != nil && l.plain
-	flags, verdicts = flags[:len(frames)], verdicts[:len(frames)]
-	out, rows := w.out, &noRows
-	if plain && w.ledger.live > stageRows {
-		w.stage(frames)
-		rows = &w.rows
+	plain, rows := l != nil && l.plain, noRows[:]
+	if plain && (l.table.crowded || w.ledger.live > stageRows) {
+		w.stage(l, frames)
+		rows = w.rows[:]
 	}
-	for i, frame := range frames {
-		v, answer := undecided, 0
-		if plain && len(frame) >= plainLen {
-			f := (*[plainLen]byte)(frame)
-			head := le64(f[:])
-			if head<<16 == l.rawMAC<<16 || head&1 != 0 {
-				switch binary.LittleEndian.Uint16(f[ethType:]) {
-				case rawARP:
-					v, answer = w.plainARP(l, f, len(frame), rows[i&(chunk-1)])
-				case rawIPv4:
-					if flags[i] == 0 {
-						v, answer = w.plainEcho(l, f, frame, rows[i&(chunk-1)])
-					}
-				}
+	for i := 0; i < len(frames); {
+		if frame := frames[i]; plain && len(frame) >= plainLen {
+			done, t, dst := 0, binary.LittleEndian.Uint16(frame[ethType:]), le64(frame)
+			switch {
+			case dst<<16 != l.rawMAC<<16 && dst&1 == 0 && t != rawVLAN && t != rawQinQ:
+				verdicts[i] = OtherHost // what a promiscuous card sees most
+				w.counts[OtherHost].add(1)
+				done = 1
+			case t == rawARP:
+				done = w.plainARPs(l, frames[i:], verdicts[i:], rows[i:])
+			case t == rawIPv4:
+				done = w.plainEchoes(l, frames[i:], flags[i:], verdicts[i:], rows[i:])
+			}
+			if i += done; done > 0 {
+				continue
 			}
 		}
-		switch {
-		case answer != 0:
-			out = append(out, frame[:answer])
-			w.counts[v].add(1)
-		case v != undecided:
-			w.counts[v].add(1)
-		default:
-			w.out = out
-			v = w.frame(l, frame, flags[i])
-			out = w.out
-		}
-		verdicts[i] = v
+		verdicts[i] = w.frame(l, frames[i], flags[i])
+		i++
 	}
-	w.out = out
 }
 
 // frame answers any frame.

@@ -1,0 +1,150 @@
+package responder
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// TestLedgerAgainstMap: rows are found, added and dropped as in a Go map, through every
+// size of the index and while it moves, and dropped rows are used again.
+func TestLedgerAgainstMap(t *testing.T) {
+	const most = 100_000
+	l, err := newLedger(most)
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(24, 0))
+	rows, live := map[uint32]uint32{}, []uint32{}
+	moving := 0
+	for n := range 400_000 {
+		a := 0x0a000000 + random.Uint32N(1<<18)
+		if random.IntN(4) == 0 {
+			a = random.Uint32() | 1
+		}
+		h := hash(a)
+		if l.old != nil {
+			moving++
+		}
+		if got := l.find(a, h); got != rows[a] {
+			t.Fatalf("step %d: %#x is in row %d, want %d", n, a, got, rows[a])
+		}
+		if first := l.look(h); l.sure(first, &l.rows[first], a) && first != rows[a] {
+			t.Fatalf("step %d: %#x is surely in row %d, want %d", n, a, first, rows[a])
+		}
+		if rows[a] == 0 {
+			row := l.add(a, h)
+			if (row == 0) != (len(rows) == most) {
+				t.Fatalf("row %d with %d in use", row, len(rows))
+			}
+			if row != 0 {
+				rows[a], live = row, append(live, a)
+			}
+		}
+		if share := n / 100_000; len(live) > 0 && random.IntN(4) < share-1 || len(rows) == most {
+			i := random.IntN(len(live))
+			gone := live[i]
+			live[i], live = live[len(live)-1], live[:len(live)-1]
+			l.drop(rows[gone])
+			l.release(rows[gone])
+			delete(rows, gone)
+		}
+	}
+	for a, n := range rows {
+		if got := l.find(a, hash(a)); got != n {
+			t.Fatalf("at the end %#x is in row %d, want %d", a, got, n)
+		}
+	}
+	if moving < 1000 || int(l.next) > most+rowsStart {
+		t.Errorf("%d steps while the index moved, %d rows: the test no longer tries what it should", moving, l.next)
+	}
+}
+
+// TestSearchesAreShort: neighbours, multiples and random addresses spread over the
+// index whatever the keys of the hash.
+func TestSearchesAreShort(t *testing.T) {
+	for name, address := range map[string]func(uint32) uint32{
+		"neighbours":  func(n uint32) uint32 { return 10<<24 + n },
+		"every 256th": func(n uint32) uint32 { return 10<<24 + n<<8 },
+		"scattered":   func(n uint32) uint32 { return n*2654435761 | 1<<31 },
+	} {
+		const rows = 1 << 16
+		l, err := newLedger(rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range uint32(rows) {
+			l.add(address(n), hash(address(n)))
+		}
+		total := 0
+		for n := range uint32(rows) {
+			a := address(n)
+			from := home(hash(a), len(l.index))
+			d := l.searchSlot(l.index, from, a, hash(a)) - from
+			if d < 0 {
+				d += len(l.index)
+			}
+			total += d
+		}
+		// Random hashing at three quarters gives 1.5.
+		if mean := float64(total) / rows; mean > 4 {
+			t.Errorf("%s: %.1f slots to go from where the search begins", name, mean)
+		}
+	}
+}
+
+// TestCarries: counters go on over each of their limits: 32 bits of bytes, what carries
+// hold, the list of giants among addresses and that among labels.
+func TestCarries(t *testing.T) {
+	r, l := oneLink(t)
+	w := r.Worker(0)
+	a := uint32(0x0a000001)
+	row := w.row(l, a)
+	n := l.ledgers[0].find(a, hash(a))
+	var want Counters
+	for step := range 3000 {
+		// As much as one word takes before its carry is caught, and a frame more.
+		row.rx.add(1<<31 | 1<<29<<packetShift)
+		row.tx.add(1 << 31)
+		want.add(Counters{1 << 29, 1 << 31, 0, 1 << 31})
+		if row.rx.count(100) || row.tx.load()&caught != 0 {
+			w.spill(l, row)
+		}
+		want.add(Counters{1, 100, 0, 0})
+		if addr, c := l.ledgers[0].read(n); addr != a || c != want {
+			t.Fatalf("step %d: %+v of %#x, want %+v", step, c, addr, want)
+		}
+	}
+	if l.ledgers[0].giantsUsed.Load() == 0 {
+		t.Error("no giant grew")
+	}
+	for i := range uint32(giantsMax) { // from here on, what is over goes to the label
+		l.ledgers[0].grown(0x0b000000+i, Counters{RxPackets: 1})
+	}
+	b := a + 1
+	row = w.row(l, b)
+	want = Counters{}
+	for range 3000 {
+		row.rx.add(1 << 32)
+		want.RxBytes += 1 << 32
+		w.spill(l, row)
+	}
+	_, c := l.ledgers[0].read(l.ledgers[0].find(b, hash(b)))
+	c.add(l.uncounted()[l.table.labels[0].key()])
+	if c != want {
+		t.Errorf("an address and its label counted %+v, want %+v", c, want)
+	}
+}
+
+func oneLink(t *testing.T) (*Responder, *link) {
+	t.Helper()
+	r := New(Config{Workers: 1})
+	first, last := v4addr(0x0a000000), v4addr(0x0affffff)
+	_, err := r.Publish([]Interface{{Name: "v0", MAC: [6]byte{2}, Aliases: []Alias{{Label: "v0:x", Ranges: RangesOf(Range{first, last})}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := r.set.Load().untagged
+	r.workers[0].set = r.set.Load()
+	r.workers[0].enter(l)
+	return r, l
+}
