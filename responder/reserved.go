@@ -58,6 +58,19 @@ func holes(i *Interface) []hole {
 	return list
 }
 
+// AnsweredFor gives the addresses that i is answered for when it is published, sorted
+// and without overlaps.
+func AnsweredFor(i *Interface) Ranges {
+	var all, barred Ranges
+	for _, a := range i.Aliases {
+		all = all.Join(a.Ranges)
+	}
+	for _, h := range union(holes(i)) {
+		barred.v4 = append(barred.v4, run4{h.first, h.last})
+	}
+	return all.Union(Ranges{}).Without(barred)
+}
+
 // union gives the addresses that holes cover, sorted, without overlaps.
 func union(holes []hole) []hole {
 	sorted := slices.Clone(holes)
