@@ -45,7 +45,7 @@ func newTarget(t *Table, workers int) (*Target, error) {
 		return nil, fmt.Errorf("publish table %s: %w", t.Name, err)
 	}
 	target := &Target{t, r}
-	l := target.Load(&arpWorkload)
+	l := target.Load(arpWorkload())
 	for i := uint64(0); i < t.Size; {
 		n := 0
 		for ; n < BatchSize && i < t.Size; n++ {

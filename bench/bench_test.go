@@ -31,7 +31,7 @@ func target(t testing.TB, table *Table) *Target {
 // writing alone, net-ns/op the difference. Names are for benchstat.
 func BenchmarkAnswer(b *testing.B) {
 	for _, table := range Tables {
-		for _, w := range Workloads {
+		for _, w := range Workloads() {
 			if !w.Fits(table) {
 				continue
 			}
@@ -76,7 +76,7 @@ func TestNoAllocs(t *testing.T) {
 		if testing.Short() && table.Size > 1<<16 {
 			continue
 		}
-		for _, w := range Workloads {
+		for _, w := range Workloads() {
 			if !w.Fits(table) {
 				continue
 			}

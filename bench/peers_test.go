@@ -20,9 +20,9 @@ func BenchmarkPeer(b *testing.B) {
 		workload *Workload
 		answer   func() func([]byte) []byte
 	}{
-		{"gopacket/workload=arp", &arpWorkload, gopacketAnswerer},
+		{"gopacket/workload=arp", arpWorkload(), gopacketAnswerer},
 		{"gopacket/workload=echo-64", echo, gopacketAnswerer},
-		{"mdlayher/workload=arp", &arpWorkload, func() func([]byte) []byte { return mdlayherARP }},
+		{"mdlayher/workload=arp", arpWorkload(), func() func([]byte) []byte { return mdlayherARP }},
 	} {
 		b.Run("by="+p.name, func(b *testing.B) {
 			l := target(b, Tables[0]).Load(p.workload)

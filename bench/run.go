@@ -92,7 +92,7 @@ func allSeries(ctx context.Context) ([]*series, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, w := range Workloads {
+		for _, w := range Workloads() {
 			if !w.Fits(table) {
 				continue
 			}

@@ -10,7 +10,7 @@ import (
 )
 
 func TestWorkloadsAreAnsweredRight(t *testing.T) {
-	for _, w := range Workloads {
+	for _, w := range Workloads() {
 		l := target(t, Tables[0]).Load(w)
 		if err := l.Check(64); err != nil {
 			t.Error(err)
@@ -81,7 +81,7 @@ func TestTables(t *testing.T) {
 }
 
 func TestHostileIsHostile(t *testing.T) {
-	l := target(t, Tables[0]).Load(Workloads[len(Workloads)-1])
+	l := target(t, Tables[0]).Load(Workloads()[len(Workloads())-1])
 	seen := map[string]int{}
 	for range 64 {
 		l.Fill()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"sync"
 
 	"github.com/ipalias/ipalias/internal/framegen"
 )
@@ -46,40 +47,42 @@ const (
 	longFrame  = 1514
 )
 
-// Workloads are what is measured.
-var Workloads = []*Workload{
-	&arpWorkload,
-	{Name: "echo-64", answers: true, templates: one(echo(shortFrame))},
-	{Name: "echo-98", answers: true, templates: one(echo(pingFrame))},
-	{Name: "echo-1514", answers: true, templates: one(echo(longFrame))},
-	{Name: "other-mac", templates: one(otherHost(pingFrame))},
-	{Name: "no-alias", templates: shuffle([]share{{1, noAliasEcho()}, {1, noAliasARP()}})},
-	{Name: "mixed", mixed: true, templates: shuffle([]share{
-		{20, otherHost(pingFrame)},
-		{20, otherHost(longFrame)},
-		{20, noAliasARP()},
-		{15, request()},
-		{15, echo(pingFrame)},
-		{10, echo(longFrame)},
-	})},
-	{Name: "hostile", mixed: true, few: true, templates: hostile()},
-}
-
-var arpWorkload = Workload{Name: "arp", answers: true, templates: one(request())}
-
-func init() {
-	for _, w := range Workloads {
+// Workloads are what is measured. They are made when they are asked for: most
+// commands of the tool never ask, and must not take that long to start.
+var Workloads = sync.OnceValue(func() []*Workload {
+	all := []*Workload{
+		{Name: "arp", answers: true, templates: one(request())},
+		{Name: "echo-64", answers: true, templates: one(echo(shortFrame))},
+		{Name: "echo-98", answers: true, templates: one(echo(pingFrame))},
+		{Name: "echo-1514", answers: true, templates: one(echo(longFrame))},
+		{Name: "other-mac", templates: one(otherHost(pingFrame))},
+		{Name: "no-alias", templates: shuffle([]share{{1, noAliasEcho()}, {1, noAliasARP()}})},
+		{Name: "mixed", mixed: true, templates: shuffle([]share{
+			{20, otherHost(pingFrame)},
+			{20, otherHost(longFrame)},
+			{20, noAliasARP()},
+			{15, request()},
+			{15, echo(pingFrame)},
+			{10, echo(longFrame)},
+		})},
+		{Name: "hostile", mixed: true, few: true, templates: hostile()},
+	}
+	for _, w := range all {
 		total := 0
 		for i := range w.templates {
 			total += len(w.templates[i].frame)
 		}
 		w.Frame = total / len(w.templates)
 	}
-}
+	return all
+})
+
+// arpWorkload is the first of them, which uses every address of a table.
+func arpWorkload() *Workload { return Workloads()[0] }
 
 // FindWorkload finds a workload by its name.
 func FindWorkload(name string) (*Workload, error) {
-	for _, w := range Workloads {
+	for _, w := range Workloads() {
 		if w.Name == name {
 			return w, nil
 		}
