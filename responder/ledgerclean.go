@@ -18,7 +18,7 @@ const (
 
 // removed tells whether a is among what is gone.
 func (m *removal) removed(a uint32) bool {
-	n := reaching(m.gone, a)
+	n := reaching(m.gone, a, 0)
 	return n < len(m.gone) && m.gone[n].first <= a
 }
 

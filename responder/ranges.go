@@ -139,9 +139,12 @@ func (l Ranges) Sorted() Ranges {
 	if slices.IsSortedFunc(l.v4, byFirst) {
 		return Ranges{v4: l.v4}
 	}
-	l = Ranges{v4: slices.Clone(l.v4)}
-	slices.SortFunc(l.v4, byFirst)
-	return l
+	if len(l.v4) < 1000 {
+		l = Ranges{v4: slices.Clone(l.v4)}
+		slices.SortStableFunc(l.v4, byFirst)
+		return l
+	}
+	return Ranges{v4: byAddress(slices.Clone(l.v4), func(r *run4) uint32 { return r.first })}
 }
 
 // Shared gives the parts of l that lie in few, which is sorted and without
@@ -153,11 +156,13 @@ func (l Ranges) Shared(few Ranges) Ranges {
 		return parts
 	}
 	low, high := few.v4[0].first, few.v4[len(few.v4)-1].last
+	from := 0
 	for _, r := range l.v4 {
 		if r.last < low || high < r.first {
 			continue // nearly all of a million
 		}
-		for n := reaching(few.v4, r.first); n < len(few.v4) && few.v4[n].first <= r.last; n++ {
+		from = reaching(few.v4, r.first, from)
+		for n := from; n < len(few.v4) && few.v4[n].first <= r.last; n++ {
 			parts.v4 = append(parts.v4, run4{max(r.first, few.v4[n].first), min(r.last, few.v4[n].last)})
 		}
 	}
@@ -167,8 +172,9 @@ func (l Ranges) Shared(few Ranges) Ranges {
 // Touching gives the ranges of l that have addresses of few, which is sorted and
 // without overlaps.
 func (l Ranges) Touching(few Ranges) (whole Ranges) {
+	n := 0
 	for _, r := range l.v4 {
-		if n := reaching(few.v4, r.first); n < len(few.v4) && few.v4[n].first <= r.last {
+		if n = reaching(few.v4, r.first, n); n < len(few.v4) && few.v4[n].first <= r.last {
 			whole.v4 = append(whole.v4, r)
 		}
 	}
@@ -183,9 +189,11 @@ func (l Ranges) Without(holes Ranges) Ranges {
 		return Ranges{v4: l.v4}
 	}
 	left := make([]run4, 0, len(l.v4))
+	from := 0
 	for _, r := range l.v4 {
+		from = reaching(holes.v4, r.first, from)
 		open := true // r has a rest
-		for n := reaching(holes.v4, r.first); open && n < len(holes.v4) && holes.v4[n].first <= r.last; n++ {
+		for n := from; open && n < len(holes.v4) && holes.v4[n].first <= r.last; n++ {
 			h := holes.v4[n]
 			if r.first < h.first {
 				left = append(left, run4{r.first, h.first - 1})
@@ -201,9 +209,21 @@ func (l Ranges) Without(holes Ranges) Ranges {
 	return Ranges{v4: left}
 }
 
-// reaching gives the index of the first of a sorted list that ends at a or behind it.
-func reaching(list []run4, a uint32) int {
-	n, _ := slices.BinarySearchFunc(list, a, func(r run4, a uint32) int { return cmp.Compare(r.last, a) })
+// reaching gives the index of the first of a sorted list that ends at a or behind
+// it. near is the last such index: who asks for rising addresses walks along the list, and
+// two lists of a million are gone through side by side.
+func reaching(list []run4, a uint32, near int) int {
+	if near == 0 || list[near-1].last < a {
+		for range 8 {
+			if near == len(list) || list[near].last >= a {
+				return near
+			}
+			near++
+		}
+		n, _ := slices.BinarySearchFunc(list[near:], a, func(r run4, a uint32) int { return cmp.Compare(r.last, a) })
+		return near + n
+	}
+	n, _ := slices.BinarySearchFunc(list[:near], a, func(r run4, a uint32) int { return cmp.Compare(r.last, a) })
 	return n
 }
 

@@ -22,7 +22,7 @@ func TestSortByAddress(t *testing.T) {
 		}
 		want := slices.Clone(pieces)
 		slices.SortStableFunc(want, func(a, b piece) int { return cmp.Compare(a.first, b.first) })
-		if got := byAddress(pieces); !slices.Equal(got, want) {
+		if got := byAddress(pieces, func(p *piece) uint32 { return p.first }); !slices.Equal(got, want) {
 			t.Fatalf("%d pieces: %v, want %v", n, got, want)
 		}
 	}
