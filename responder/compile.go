@@ -129,7 +129,7 @@ func collect(i *Interface) ([]piece, error) {
 			pieces = append(pieces, piece{r.first, r.last, int32(ai), int32(ri)})
 		}
 	}
-	return byAddress(pieces), nil
+	return byAddress(pieces, func(p *piece) uint32 { return p.first }), nil
 }
 
 // overlaps finds the neighbours among sorted pieces that share addresses. The

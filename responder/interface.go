@@ -95,6 +95,14 @@ func PrefixRange(p netip.Prefix) Range {
 	return Range{p.Addr(), end}
 }
 
+// AppendTo writes r behind text as String does, which costs a single address nothing.
+func (r Range) AppendTo(text []byte) []byte {
+	if r.Single() {
+		return r.First.AppendTo(text)
+	}
+	return append(text, r.String()...)
+}
+
 // String writes r as a configuration does: "10.0.0.1", "10.0.0.0/24" where the
 // run is exactly a prefix, "10.0.0.1-10.0.0.9" elsewhere.
 func (r Range) String() string {

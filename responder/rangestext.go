@@ -34,11 +34,7 @@ func (l Ranges) MarshalJSON() ([]byte, error) {
 			text = append(text, ',')
 		}
 		text = append(text, '"')
-		if r.Single() {
-			text = r.First.AppendTo(text) // nearly all, where there are many
-		} else {
-			text = append(text, r.String()...) // digits, dots, colons: nothing to escape
-		}
+		text = r.AppendTo(text) // digits, dots, colons: nothing to escape
 		text = append(text, '"')
 	}
 	return append(text, ']'), nil

@@ -124,7 +124,7 @@ daemon, and only now.`,
 }
 
 // readSource reads a configuration, and writes it anew with the contents of the
-// files that it names in their places.
+// files that it names.
 func readSource(file string) (*control.Source, error) {
 	cfg, err := loadConfig(file)
 	if err != nil {
@@ -134,11 +134,8 @@ func readSource(file string) (*control.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	var text strings.Builder
-	for n := range cfg.Interfaces {
-		configtext.Interface(&text, &cfg.Interfaces[n], cfg.Interfaces[n].Aliases)
-	}
-	return &control.Source{Name: name, Text: text.String()}, nil
+	text, files := configtext.Pack(cfg)
+	return &control.Source{Name: name, Text: text, Files: files}, nil
 }
 
 func diffCommand(e env) *cobra.Command {

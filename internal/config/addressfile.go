@@ -7,7 +7,9 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/ipalias/ipalias/responder"
@@ -15,6 +17,39 @@ import (
 
 // maxLine is the longest line of an address file in bytes.
 const maxLine = 4096
+
+// An opener opens an address file by its name in the configuration. It tells what the
+// file is called in messages, and how many bytes it has.
+type opener func(name string) (path string, f io.ReadCloser, size int64, err error)
+
+// beside opens the files of a directory.
+func beside(dir string) opener {
+	return func(name string) (string, io.ReadCloser, int64, error) {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(dir, name)
+		}
+		f, err := openRegular(name)
+		if err != nil {
+			return name, nil, 0, err
+		}
+		info, err := f.Stat()
+		if err != nil {
+			return name, f, 0, nil // only to be prepared for as much
+		}
+		return name, f, info.Size(), nil
+	}
+}
+
+// among opens what came with the configuration, and nothing else.
+func among(files map[string]string) opener {
+	return func(name string) (string, io.ReadCloser, int64, error) {
+		text, ok := files[name]
+		if !ok {
+			return name, nil, 0, errors.New("the daemon reads no file for others, and it was not sent with the configuration")
+		}
+		return name, io.NopCloser(strings.NewReader(text)), int64(len(text)), nil
+	}
+}
 
 // openRegular opens a file, no directory, no device that never ends.
 func openRegular(path string) (*os.File, error) {

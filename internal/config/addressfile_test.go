@@ -65,7 +65,7 @@ func TestPlacesAreFew(t *testing.T) {
 	}
 	dir := t.TempDir()
 	os.WriteFile(filepath.Join(dir, "list"), []byte(lines.String()), 0o600)
-	d := decoder{dir: dir}
+	d := decoder{open: beside(dir)}
 	var a alias
 	d.addresses("@list", mark{}, &a)
 	if len(d.errs) > 0 || a.Ranges.Len() != 100_000 {

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"path/filepath"
+	"io"
 	"slices"
 	"strings"
 
@@ -120,21 +120,17 @@ func (d *decoder) addressFile(name string, a *alias, p *piece) {
 		d.failAt(p.at, `no file: found "@", expected "@FILE"`)
 		return
 	}
-	p.file = name
-	if !filepath.IsAbs(name) {
-		p.file = filepath.Join(d.dir, name)
-	}
-	f, err := openRegular(p.file)
-	if err != nil {
+	var f io.ReadCloser
+	var size int64
+	var err error
+	if p.file, f, size, err = d.open(name); err != nil {
 		d.failAt(p.at, "cannot read the address file %s: %s", quote(p.file), reason(err))
 		return
 	}
 	defer f.Close()
 	r := fileReader{file: p.file, order: p.at.order, before: a.Ranges.Len()}
-	if info, err := f.Stat(); err == nil {
-		// Room for as many as there are if each has a line as long as such lines get.
-		r.ranges = a.Ranges.Grow(int(min(info.Size(), maxSize)) / len("203.000.113.100\n"))
-	}
+	// Room for as many as there are if each has a line as long as such lines get.
+	r.ranges = a.Ranges.Grow(int(min(size, maxSize)) / len("203.000.113.100\n"))
 	if err := r.read(f); err != nil {
 		d.failAt(p.at, "cannot read the address file %s: %s", quote(p.file), reason(err))
 	}

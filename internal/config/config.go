@@ -149,7 +149,16 @@ func reason(err error) string {
 // Parse reads a configuration from text. Errors call it name; dir is what the
 // names of address files are relative to. The error is an Errors.
 func Parse(name string, text []byte, dir string) (*Config, error) {
-	d := newDecoder(name, text, dir)
+	return newDecoder(name, text, beside(dir)).parse()
+}
+
+// ParsePacked reads a configuration that somebody else sent, with the contents of the
+// address files that it names. No other file is read. The error is an Errors.
+func ParsePacked(name, text string, files map[string]string) (*Config, error) {
+	return newDecoder(name, []byte(text), among(files)).parse()
+}
+
+func (d *decoder) parse() (*Config, error) {
 	root := d.document()
 	c := d.config(root)
 	for i := range c.Interfaces {

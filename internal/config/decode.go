@@ -11,7 +11,7 @@ import (
 // A decoder turns one text into a Config and collects what is wrong with it.
 type decoder struct {
 	name     string // of the text, for errors
-	dir      string // what address files are relative to
+	open     opener
 	text     []byte
 	lines    []int // offset of each line of text
 	broken   bool  // the text ends in a syntax error: what is missing may stand behind it
@@ -19,11 +19,11 @@ type decoder struct {
 	warnings []Warning
 }
 
-func newDecoder(name string, text []byte, dir string) *decoder {
+func newDecoder(name string, text []byte, open opener) *decoder {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	// The parser finds offsets by capacities: leave nothing behind the text.
 	text = text[:len(text):len(text)]
-	return &decoder{name: name, dir: dir, text: text, lines: lineStarts(text)}
+	return &decoder{name: name, open: open, text: text, lines: lineStarts(text)}
 }
 
 // fail notes a mistake at an offset.

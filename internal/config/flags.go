@@ -10,7 +10,7 @@ import (
 // value becomes a label, eth0:0, eth0:1 and so on. Address files are relative to the
 // working directory. The error is an Errors.
 func FromFlags(iface string, addrs []string) (*Config, error) {
-	d := &decoder{dir: "."}
+	d := &decoder{open: beside(".")}
 	i := Interface{Name: iface, Limits: responder.DefaultLimits, at: mark{Place{File: "-i " + iface}, -1}}
 	var wrong string
 	if i.Card, i.Tags, wrong = parseName(iface); wrong != "" {
@@ -33,7 +33,7 @@ func FromFlags(iface string, addrs []string) (*Config, error) {
 // Addresses reads addresses, ranges, prefixes and "@FILE" for a label, as they
 // stand on a command line. The error is an Errors that names each by its text.
 func Addresses(label string, values []string) (responder.Ranges, error) {
-	d := &decoder{dir: "."}
+	d := &decoder{open: beside(".")}
 	a := alias{Alias: responder.Alias{Label: label, Ranges: responder.Ranges{}.Grow(len(values))}}
 	for n, text := range values {
 		d.addresses(text, mark{Place{File: text}, n}, &a)

@@ -78,10 +78,11 @@ type Edit struct {
 	Addresses []string `json:"addresses,omitempty"` // each "a", "a-b" or "a/n"
 }
 
-// A Source is a configuration that the caller read. It names no other file.
+// A Source is a configuration that the caller read.
 type Source struct {
-	Name string `json:"name"` // of the file that it came from
-	Text string `json:"text"` // TOML
+	Name  string            `json:"name"`            // of the file that it came from
+	Text  string            `json:"text"`            // TOML
+	Files map[string]string `json:"files,omitempty"` // what is in each "@FILE" that it names
 }
 
 // A Result tells of a change that is durable and in force.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -85,12 +86,12 @@ type state struct {
 func New(cfg *config.Config, deps Deps) (*Daemon, error) {
 	deps.Out = &lines{w: deps.Out}
 	d := &Daemon{deps: deps, cpus: newProcessors(), started: time.Now(), ready: make(chan struct{}), changes: new(overlay.Overlay), file: cfg.Path}
-	if err := d.openStore(); err != nil {
+	source, err := d.openStore()
+	if err != nil {
 		return nil, err
 	}
-	if s := d.changes.Source(); s != nil {
-		var err error
-		if cfg, err = config.Parse(s.Name, []byte(s.Text), "."); err != nil {
+	if s := source; s != nil {
+		if cfg, err = config.ParsePacked(s.Name, s.Text, s.Files); err != nil {
 			d.Close()
 			return nil, fmt.Errorf("the configuration that replaced the file is wrong now: %w", err)
 		}
@@ -124,10 +125,11 @@ func New(cfg *config.Config, deps Deps) (*Daemon, error) {
 	return d, nil
 }
 
-// openStore reads back what was changed at run time.
-func (d *Daemon) openStore() error {
+// openStore reads back what was changed at run time. It returns the configuration
+// that replaced the file, nil if none did.
+func (d *Daemon) openStore() (source *overlay.Source, err error) {
 	if d.deps.State == "" {
-		return nil
+		return nil, nil
 	}
 	s, err := store.Open(d.deps.State, d.deps.Log, func(payload []byte) error {
 		var c overlay.Change
@@ -135,14 +137,17 @@ func (d *Daemon) openStore() error {
 			return err
 		}
 		d.changes.Apply(c)
+		if c.Clear || c.Source != nil {
+			source = c.Source
+		}
 		return nil
 	})
 	if errors.Is(err, store.ErrNoPlace) && d.deps.Optional {
 		d.notes = append(d.notes, fmt.Sprintf("what is changed at run time will be lost at the end: %v", err))
-		return nil
+		return nil, nil
 	}
 	d.store = s
-	return err
+	return source, err
 }
 
 // Close gives everything back. Run must have returned, or never been called.
@@ -174,6 +179,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		c.start(d.ctx)
 	}
 	close(d.ready)
+	settle()
 	<-ctx.Done()
 
 	d.mu.Lock() // whoever changes something now ends first
@@ -194,6 +200,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 func (c *card) printTotals() {
 	printTotals(c.out, c.name, c.stats, c.table.responder, c.table.published)
 }
+
+// settle gives back to the system, a moment later, what loading a table left. It was
+// several times the table, and Go would keep it for minutes, and a part of it for ever.
+func settle() { time.AfterFunc(time.Second, debug.FreeOSMemory) }
 
 // cardNames lists the cards of cfg, each once: an interface and the VLANs on it
 // share one.

@@ -4,10 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
-
-	"github.com/pelletier/go-toml/v2"
 
 	"github.com/ipalias/ipalias/internal/config"
 	"github.com/ipalias/ipalias/internal/control"
@@ -46,7 +43,7 @@ func (d *Daemon) Replace(_ context.Context, who control.Peer, s control.Source) 
 	<-d.ready
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	change := overlay.Reset(&overlay.Source{Name: s.Name, Text: s.Text})
+	change := overlay.Reset(&overlay.Source{Name: s.Name, Text: s.Text, Files: s.Files})
 	return d.switchTo(who, "replace "+s.Name, cfg, change, func(string) bool { return false })
 }
 
@@ -78,29 +75,7 @@ func parseSource(s *control.Source) (*config.Config, error) {
 	if strings.TrimSpace(s.Name) == "" || strings.TrimSpace(s.Text) == "" {
 		return nil, control.Refuse(http.StatusBadRequest, `expected {"name": FILE, "text": what is in it}`)
 	}
-	// "@FILE" would be read with the daemon's eyes.
-	var tree map[string]any
-	if toml.Unmarshal([]byte(s.Text), &tree) == nil && namesFile(tree) {
-		return nil, control.Refuse(http.StatusBadRequest, "the daemon reads no address file for others: expected the addresses in place of \"@FILE\"")
-	}
-	return config.Parse(s.Name, []byte(s.Text), ".")
-}
-
-// namesFile tells whether a string in a decoded configuration begins with "@".
-func namesFile(v any) bool {
-	switch v := v.(type) {
-	case string:
-		return strings.HasPrefix(v, "@")
-	case []any:
-		return slices.ContainsFunc(v, namesFile)
-	case map[string]any:
-		for _, member := range v {
-			if namesFile(member) {
-				return true
-			}
-		}
-	}
-	return false
+	return config.ParsePacked(s.Name, s.Text, s.Files)
 }
 
 // Diff implements control.Backend.

@@ -76,6 +76,7 @@ func (d *Daemon) make(t transition) (*made, error) {
 	}
 	d.compact()
 	d.account(nil)
+	settle()
 	return &made{next, compare(old, next), warnings}, nil
 }
 
@@ -151,8 +152,13 @@ func (d *Daemon) compact() {
 	if d.store == nil || !d.store.Due() {
 		return
 	}
+	source := d.changes.Source()
+	if source != nil {
+		source = &overlay.Source{Name: source.Name}
+		source.Text, source.Files = configtext.Pack(d.now.Load().cfg)
+	}
 	err := d.store.Compact(func(yield func([]byte) bool) {
-		for change := range d.changes.Snapshot {
+		for change := range d.changes.Snapshot(source) {
 			payload, err := json.Marshal(change)
 			if err == nil && !yield(payload) {
 				return
@@ -255,12 +261,12 @@ func compareAliases(old, now *overlay.View) (lines []string) {
 	return lines
 }
 
-// difference gives what is in force of a and not of b.
+// difference gives what is in force of a and not of b, sorted.
 func difference(a, b *overlay.LabelView) responder.Ranges {
 	if a.File.Equal(b.File) && a.Removed.Equal(b.Removed) && a.Added.Equal(b.Added) {
 		return responder.Ranges{}
 	}
-	return a.Ranges().Without(b.Ranges().Union(responder.Ranges{}))
+	return a.Ranges().Sorted().Without(b.Ranges().Union(responder.Ranges{}))
 }
 
 // appendChange appends a line about the ranges that a label gets or gets rid of, if

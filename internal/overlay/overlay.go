@@ -8,6 +8,7 @@
 package overlay
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/google/btree"
@@ -52,11 +53,13 @@ func (c *Counts) count(l *label, sign int) {
 
 // A Source is a configuration that takes the place of the daemon's file.
 type Source struct {
-	Name string `json:"name"` // of the file that it came from, for messages
-	Text string `json:"text"` // TOML, complete: it names no other file
+	Name  string            `json:"name"`            // of the file that it came from, for messages
+	Text  string            `json:"text"`            // TOML
+	Files map[string]string `json:"files,omitempty"` // what is in each "@FILE" that it names
 }
 
-// Source is the configuration that replaced the daemon's, nil if none did.
+// Source names the configuration that replaced the daemon's, nil if none did. What
+// is in it is not kept here: that is as long as the table is large.
 func (o *Overlay) Source() *Source { return o.source }
 
 // Counts tells how much is changed in all.
@@ -123,7 +126,7 @@ func (o *Overlay) Apply(c Change) (undo func()) {
 		o.labels = o.labels.Clone()
 	}
 	if c.Source != nil {
-		o.source = c.Source
+		o.source = &Source{Name: c.Source.Name}
 	}
 	for _, l := range c.Labels {
 		o.change(l)
@@ -152,18 +155,21 @@ func (o *Overlay) change(c LabelChange) {
 	o.labels.ReplaceOrInsert(&l)
 }
 
-// Snapshot yields changes that lead from nothing to o.
-func (o *Overlay) Snapshot(yield func(Change) bool) {
-	if o.source != nil && !yield(Change{Source: o.source}) {
-		return
-	}
-	for _, l := range o.all("") {
-		c := LabelChange{Label: l.name, Add: l.added.list(), Remove: l.removed.list()}
-		if l.gone {
-			c.Gone = &l.gone
-		}
-		if !yield(Change{Labels: []LabelChange{c}}) {
+// Snapshot yields changes that lead from nothing to o. source is what Source names,
+// with what is in it.
+func (o *Overlay) Snapshot(source *Source) iter.Seq[Change] {
+	return func(yield func(Change) bool) {
+		if source != nil && !yield(Change{Source: source}) {
 			return
+		}
+		for _, l := range o.all("") {
+			c := LabelChange{Label: l.name, Add: l.added.list(), Remove: l.removed.list()}
+			if l.gone {
+				c.Gone = &l.gone
+			}
+			if !yield(Change{Labels: []LabelChange{c}}) {
+				return
+			}
 		}
 	}
 }
