@@ -241,6 +241,9 @@ func (r *Responder) Labels(iface string) []LabelInfo {
 			sum.TxDropped += f.TxDropped
 		}
 	})
+	for _, n := range slices.Backward(slices.Sorted(slices.Values(l.table.emptied))) {
+		infos = slices.Delete(infos, int(n), int(n)+1)
+	}
 	return infos
 }
 

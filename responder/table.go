@@ -22,6 +22,8 @@ type table struct {
 	others []other // the host's own and broadcast addresses, which have keys as well
 	patch  *patch  // nil: none
 
+	emptied []uint32 // labels that have lost their last address to the patch: they are none any more
+
 	low *[1 << 16 / 64]uint64 // a bit for each last half of what keys, runs and patch hold
 
 	crowded bool // so many that near says little

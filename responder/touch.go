@@ -110,13 +110,13 @@ func (c *touch) take(a Alias) bool {
 		c.changes[r.first] = nobody
 		c.lost[n]++
 	}
-	return c.lost[n] < c.l.state.sizes[n] // a label that becomes empty is to go
+	return true
 }
 
 // give adds the single addresses of a to its label.
 func (c *touch) give(a Alias) bool {
 	n, ok := c.l.state.names[a.Label]
-	if !ok {
+	if !ok || c.lost[n] > 0 && c.lost[n] == c.l.state.sizes[n] { // there is none, or none any more
 		if n, ok = c.names[a.Label]; !ok {
 			lb, err := newLabel(&a, c.l.closed)
 			if err != nil || len(a.Ranges.v4) == 0 {
@@ -172,11 +172,15 @@ func (c *touch) link() (*link, bool) {
 	t.labels = append(t.labels, c.fresh...) // behind what older tables see
 	s.sizes = append(s.sizes, make([]int, len(c.fresh))...)
 	s.added = append(s.added, c.added...)
+	for n, lost := range c.lost {
+		if s.sizes[n] -= lost; lost > 0 && s.sizes[n] == 0 {
+			// It is to go: a label of its name that comes later is another one.
+			t.emptied = append(t.emptied, n)
+			delete(s.names, t.labels[n].name)
+		}
+	}
 	for name, n := range c.names {
 		s.names[name] = n
-	}
-	for n, lost := range c.lost {
-		s.sizes[n] -= lost
 	}
 	next.table, next.removals = &t, nil
 	next.choose()
@@ -191,6 +195,11 @@ func (l *link) fold(i *Interface) {
 	if l.state.numbered == l.table.memory {
 		i.Aliases = append(i.Aliases, l.state.added...)
 	}
+	defer func() {
+		for _, n := range slices.Backward(slices.Sorted(slices.Values(l.table.emptied))) {
+			i.Aliases = slices.Delete(i.Aliases, int(n), int(n)+1)
+		}
+	}()
 	if l.table.patch == nil {
 		return
 	}
