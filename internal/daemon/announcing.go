@@ -86,6 +86,18 @@ func (a arrivals) add(r *responder.Responder, iface string, list responder.Range
 	}
 }
 
+// mostly tells whether what is to be announced is the greater part of the table. Then
+// all of it is as well, which takes no list: to announce a million takes hours, and
+// the lists of the table before are not kept for as long.
+func (t *table) mostly(fresh arrivals) bool {
+	some, all := uint64(0), uint64(0)
+	for n := range t.published {
+		name := t.published[n].Name
+		some, all = some+uint64(fresh[name].Len()), all+t.responder.Size(name)
+	}
+	return 2*some > all
+}
+
 // announcements yields the targets for some of the single addresses, as far as
 // they are answered for when their turn comes.
 func (t *table) announcements(of arrivals) iter.Seq[announce.Target] {

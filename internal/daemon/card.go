@@ -179,7 +179,11 @@ func (c *card) change(configured []wanted) ([]responder.Warning, error) {
 		return warnings, err
 	}
 	if slices.Equal(oldMACs, c.table.macs()) && !speaks {
-		if len(fresh) > 0 && c.facts.Carrier {
+		switch {
+		case len(fresh) == 0 || !c.facts.Carrier:
+		case c.table.mostly(fresh):
+			c.session.announce(c.table.targets())
+		default:
 			c.session.announceAlso(c.table.announcements(fresh))
 		}
 		return warnings, nil

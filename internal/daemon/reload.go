@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/ipalias/ipalias/internal/config"
 	"github.com/ipalias/ipalias/internal/control"
 	"github.com/ipalias/ipalias/internal/overlay"
+	"github.com/ipalias/ipalias/responder"
 )
 
 // Reload implements control.Backend. After an error all goes on as before.
@@ -50,6 +52,7 @@ func (d *Daemon) Replace(_ context.Context, who control.Peer, s control.Source) 
 // switchTo goes by another configuration. The caller holds mu.
 func (d *Daemon) switchTo(who control.Peer, what string, cfg *config.Config, change overlay.Change, unchanged func(string) bool) (*control.Result, error) {
 	old := d.now.Load()
+	share(old.cfg, cfg)
 	made, err := d.make(transition{change: change, cfg: cfg, unchanged: unchanged})
 	if err != nil {
 		return nil, err
@@ -68,6 +71,27 @@ func (d *Daemon) switchTo(who control.Peer, what string, cfg *config.Config, cha
 	}
 	d.logChange(who, what, "before", old.summary(), "after", next.summary(), "changes", strings.Join(first(result.Changes, maxWarnings), "; "))
 	return result, nil
+}
+
+// share lets cfg have the lists of old where they are equal: a list is kept once, and what
+// is the same is seen to be so at a glance.
+func share(old, cfg *config.Config) {
+	for n := range cfg.Interfaces {
+		i := &cfg.Interfaces[n]
+		o := slices.IndexFunc(old.Interfaces, func(o config.Interface) bool { return o.Name == i.Name })
+		if o < 0 {
+			continue
+		}
+		before := make(map[string]responder.Ranges, len(old.Interfaces[o].Aliases))
+		for _, a := range old.Interfaces[o].Aliases {
+			before[a.Label] = a.Ranges
+		}
+		for k := range i.Aliases {
+			if a := &i.Aliases[k]; a.Ranges.Equal(before[a.Label]) {
+				a.Ranges = before[a.Label]
+			}
+		}
+	}
 }
 
 // parseSource reads a configuration that somebody else sent.
