@@ -79,7 +79,7 @@ func TestInstalledHasEveryKey(t *testing.T) {
 			got[where] = append(got[where], e.key)
 		}
 	}
-	root := newDecoder(installed, []byte(text), dir).document()
+	root := newDecoder(installed, []byte(text), beside(dir)).document()
 	collect("", root)
 	for _, i := range root.index["interface"].value.table.entries {
 		collect("[interface.CARD]", i.value.table)
