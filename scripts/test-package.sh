@@ -70,6 +70,7 @@ silent() { ! answers "$1"; }
 
 # build VERSION: dist/ of that version goes to the machine, as /VERSION.deb and so on.
 build() {
+	rm -f dist/ipalias?"$1"* # of another architecture, perhaps
 	make --no-print-directory package VERSION="$1" >"$work/build.log" 2>&1 || {
 		cat "$work/build.log"
 		fail "make package VERSION=$1"
