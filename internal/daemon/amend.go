@@ -57,7 +57,7 @@ func (d *Daemon) amend(w wanted, change overlay.Change) (*made, error) {
 	}
 	d.now.Store(next)
 	d.compact()
-	d.account(nil)
+	d.account()
 	m.changes = appendChange(m.changes, "-", lose.Label, lose.Ranges)
 	m.changes = appendChange(m.changes, "+", gain.Label, gain.Ranges)
 	return m, nil

@@ -121,7 +121,7 @@ func New(cfg *config.Config, deps Deps) (*Daemon, error) {
 	for _, note := range append(d.notes, s.asides()...) {
 		deps.Log.Warn(note)
 	}
-	d.account(nil)
+	d.account()
 	return d, nil
 }
 

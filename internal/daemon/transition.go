@@ -75,7 +75,7 @@ func (d *Daemon) make(t transition) (*made, error) {
 		}
 	}
 	d.compact()
-	d.account(nil)
+	d.account()
 	settle()
 	return &made{next, compare(old, next), warnings}, nil
 }
@@ -141,7 +141,7 @@ func (d *Daemon) commit(change overlay.Change, apply func() error) error {
 		return apply()
 	})
 	if err != nil && !applying {
-		d.account(err)
+		d.notKept(err)
 		return control.Refuse(http.StatusInsufficientStorage, "nothing was changed: %v", err)
 	}
 	return err
@@ -170,20 +170,25 @@ func (d *Daemon) compact() {
 	}
 }
 
-// account tells readers of the store; err is why the last change could not be kept.
-func (d *Daemon) account(err error) {
+// account tells readers of the store what holds now.
+func (d *Daemon) account() {
 	kept := control.StoreStats{Durable: d.store != nil}
 	counts := d.changes.Counts()
 	kept.Added, kept.Removed = counts.Added, counts.Removed
 	if d.store != nil {
 		kept.Damage = d.store.Damage()
 	}
-	if err != nil {
-		kept.Error = err.Error()
-	}
 	d.statsMu.Lock()
 	defer d.statsMu.Unlock()
 	d.kept = kept
+}
+
+// notKept tells them why the last change could not be kept. It counts nothing: the
+// change is taken back only after this.
+func (d *Daemon) notKept(err error) {
+	d.statsMu.Lock()
+	defer d.statsMu.Unlock()
+	d.kept.Error = err.Error()
 }
 
 // asides tells of the additions that are kept but not in force.
