@@ -16,14 +16,9 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
-const (
-	// retryDelay is how long a card that failed is left alone.
-	retryDelay = time.Second
-
-	// tickInterval is how often it is looked for what the workers noted and counted
-	// that belongs in the log.
-	tickInterval = time.Second
-)
+// tickInterval is how often it is looked for what the workers noted and counted
+// that belongs in the log.
+const tickInterval = time.Second
 
 // A card supervises one network card and the interfaces on it.
 type card struct {
@@ -46,7 +41,8 @@ type card struct {
 	stats     capture.Stats
 	state     string // as logged last
 	announced bool   // what is answered for was printed
-	retry     <-chan time.Time
+	backoff   backoff
+	retry     <-chan time.Time // when it is to be tried again; nil: at any change
 
 	// Of run, once start was called.
 	requests chan func() // done between two events, on the card's goroutine
@@ -250,7 +246,7 @@ func (c *card) await(ctx context.Context, ticks <-chan time.Time) {
 			}
 			c.endSession(nil)
 			// What failed may be up again already, or fail again at once.
-			c.retry = time.After(retryDelay)
+			c.retry = time.After(c.backoff.delay(time.Now()))
 		case <-ctx.Done():
 		}
 		return
@@ -267,7 +263,7 @@ func (c *card) follow(ctx context.Context) {
 		return
 	case err != nil:
 		c.say(slog.LevelError, err.Error())
-		c.retry = time.After(retryDelay)
+		c.retry = time.After(c.backoff.delay(time.Now()))
 		return
 	}
 	if why := facts.Taken(); why != "" {
@@ -355,7 +351,7 @@ func (c *card) serve(ctx context.Context, newMACs bool) (fresh bool) {
 			return false
 		}
 		if err := c.open(); err != nil {
-			c.retry = time.After(retryDelay)
+			c.retry = time.After(c.backoff.delay(time.Now()))
 			if !errors.Is(err, capture.ErrCardDown) && !errors.Is(err, capture.ErrNoCard) {
 				c.say(slog.LevelError, err.Error())
 			}
