@@ -201,48 +201,97 @@ func (r *Responder) Total(iface string) (total Counters) {
 
 // Labels tells of every label of an interface, in the order of the configuration.
 func (r *Responder) Labels(iface string) []LabelInfo {
+	return r.labels(iface, func(string) bool { return true })
+}
+
+// Label tells of one label. It walks over the table as Labels does, but keeps nothing of
+// the others: of a million labels that is what costs.
+func (r *Responder) Label(iface, label string) (info LabelInfo, known bool) {
+	for _, info := range r.labels(iface, func(name string) bool { return name == label }) {
+		return info, true
+	}
+	return info, false
+}
+
+func (r *Responder) labels(iface string, wanted func(label string) bool) []LabelInfo {
 	l := r.set.Load().byName(iface)
 	if l == nil {
 		return nil
 	}
 	defer runtime.KeepAlive(l)
+	infos := l.table.labelInfos(wanted)
 	uncounted := l.uncounted()
-	infos := make([]LabelInfo, len(l.table.labels))
-	for i, lb := range l.table.labels {
-		infos[i].Label = lb.name
-		infos[i].Ranges.v4 = slices.Clone(lb.runs)
+	for n, lb := range l.table.labels {
+		if info := infos.of(uint32(n)); info != nil {
+			info.Uncounted = uncounted[lb.key()]
+			info.Counters = info.Uncounted
+		}
 	}
-	for e := range l.table.all {
-		info := &infos[e.label]
+	r.Used(iface, func(a netip.Addr, _ string, c Counters) bool {
+		e, _ := l.table.entryOf(v4(a))
+		if info := infos.of(e.label); info != nil {
+			info.Counters.add(c)
+		}
+		return true
+	})
+	l.eachFault(func(a uint32, f Faults) {
+		if e, ok := l.table.entryOf(a); ok { // it may have been an alias only before
+			if info := infos.of(e.label); info != nil {
+				info.Faults.RxErrors += f.RxErrors
+				info.Faults.TxDropped += f.TxDropped
+			}
+		}
+	})
+	return infos.list
+}
+
+// labelInfos is what is told of some of a table's labels.
+type labelInfos struct {
+	list  []LabelInfo
+	place []int32 // by the label's number: where in list, -1 where nobody asks
+}
+
+// of gives a place for what is told of a label, nil where nobody asks.
+func (i *labelInfos) of(label uint32) *LabelInfo {
+	if i.place[label] < 0 {
+		return nil
+	}
+	return &i.list[i.place[label]]
+}
+
+// labelInfos tells which addresses the wanted labels have.
+func (t *table) labelInfos(wanted func(label string) bool) *labelInfos {
+	infos := &labelInfos{place: make([]int32, len(t.labels))}
+	for _, n := range t.emptied {
+		infos.place[n] = -1
+	}
+	for n, lb := range t.labels {
+		if infos.place[n] < 0 || !wanted(lb.name) {
+			infos.place[n] = -1
+			continue
+		}
+		infos.place[n] = int32(len(infos.list))
+		infos.list = append(infos.list, LabelInfo{Label: lb.name, Ranges: Ranges{v4: slices.Clone(lb.runs)}})
+	}
+	for e := range t.all {
+		info := infos.of(e.label)
+		if info == nil {
+			continue
+		}
 		info.Addresses += uint64(e.last-e.first) + 1
-		if _, in := l.table.labels[e.label].run(e.first); !in {
+		if _, in := t.labels[e.label].run(e.first); !in {
 			for a := uint64(e.first); a <= uint64(e.last); a++ { // joined single addresses
 				info.Ranges.v4 = append(info.Ranges.v4, run4{uint32(a), uint32(a)})
 			}
 		}
 	}
-	for _, b := range l.table.barred {
-		infos[b.label].Ranges.v4 = append(infos[b.label].Ranges.v4, run4{b.first, b.first})
-	}
-	for i := range infos {
-		infos[i].Ranges = infos[i].Ranges.Sorted()
-		infos[i].Uncounted = uncounted[l.table.labels[i].key()]
-		infos[i].Counters = infos[i].Uncounted
-	}
-	r.Used(iface, func(a netip.Addr, _ string, c Counters) bool {
-		e, _ := l.table.entryOf(v4(a))
-		infos[e.label].Counters.add(c)
-		return true
-	})
-	l.eachFault(func(a uint32, f Faults) {
-		if e, ok := l.table.entryOf(a); ok { // it may have been an alias only before
-			sum := &infos[e.label].Faults
-			sum.RxErrors += f.RxErrors
-			sum.TxDropped += f.TxDropped
+	for _, b := range t.barred {
+		if info := infos.of(b.label); info != nil {
+			info.Ranges.v4 = append(info.Ranges.v4, run4{b.first, b.first})
 		}
-	})
-	for _, n := range slices.Backward(slices.Sorted(slices.Values(l.table.emptied))) {
-		infos = slices.Delete(infos, int(n), int(n)+1)
+	}
+	for i := range infos.list {
+		infos.list[i].Ranges = infos.list[i].Ranges.Sorted()
 	}
 	return infos
 }

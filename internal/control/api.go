@@ -142,8 +142,8 @@ type LabelShow struct {
 	Entries   []EntryShow        `json:"entries"`
 	More      int                `json:"more,omitempty"` // entries left out
 	Counters  responder.Counters `json:"counters"`
-	Faults    responder.Faults   `json:"faults"`
-	Uncounted responder.Counters `json:"uncounted"` // what of Counters was counted for no single address
+	Faults    responder.Faults   `json:"faults,omitzero"`
+	Uncounted responder.Counters `json:"uncounted,omitzero"` // what of Counters was counted for no single address
 }
 
 // An EntryShow is one address, range or prefix of a label.

@@ -36,7 +36,6 @@ func (d *Daemon) Show(_ context.Context, label string) (*control.Show, error) {
 	if s.source != nil {
 		show.Source, show.Replaced = s.source.Name, true
 	}
-	found := false
 	for w := range s.all() {
 		if label != "" && overlay.InterfaceOf(label) != w.Name {
 			continue
@@ -51,35 +50,46 @@ func (d *Daemon) Show(_ context.Context, label string) (*control.Show, error) {
 		}
 		r := c.table.responder
 		i.Addresses, i.Counters = r.Size(w.Name), r.Total(w.Name)
-		counted := map[string]responder.LabelInfo{}
-		for _, info := range r.Labels(w.Name) {
-			counted[info.Label] = info
-		}
-		most := entriesOfAll
 		if label != "" {
-			most = entriesOfOne
-		}
-		for l := range w.view.Labels() {
-			if label != "" && l.Label != label {
-				continue
+			l, known := w.view.Label(label)
+			if !known {
+				return nil, control.Refuse(http.StatusNotFound, "there is no alias %s", label)
 			}
-			found = true
-			shown := showLabel(&l, most)
-			info := counted[l.Label]
-			shown.Addresses, shown.Counters = info.Addresses, info.Counters
-			shown.Uncounted, shown.Faults = info.Uncounted, info.Faults
-			i.Labels = append(i.Labels, shown)
+			info, _ := r.Label(w.Name, label)
+			i.Labels = append(i.Labels, showLabel(&l, &info, entriesOfOne))
+		} else {
+			i.Labels = showLabels(w.view, r.Labels(w.Name))
 		}
 		show.Interfaces = append(show.Interfaces, i)
 	}
-	if label != "" && !found {
+	if label != "" && len(show.Interfaces) == 0 {
 		return nil, control.Refuse(http.StatusNotFound, "there is no alias %s", label)
 	}
 	return show, nil
 }
 
-func showLabel(l *overlay.LabelView, most int) control.LabelShow {
-	shown := control.LabelShow{Label: l.Label, Entries: []control.EntryShow{}}
+func showLabels(v *overlay.View, infos []responder.LabelInfo) []control.LabelShow {
+	list := []control.LabelShow{}
+	counted := make(map[string]*responder.LabelInfo, len(infos))
+	for n := range infos {
+		counted[infos[n].Label] = &infos[n]
+	}
+	for l := range v.Labels() {
+		info := counted[l.Label]
+		if info == nil {
+			info = &responder.LabelInfo{} // it has no address, or none any more
+		}
+		list = append(list, showLabel(&l, info, entriesOfAll))
+	}
+	return list
+}
+
+// showLabel tells of a label, and of at most so many entries.
+func showLabel(l *overlay.LabelView, info *responder.LabelInfo, most int) control.LabelShow {
+	shown := control.LabelShow{
+		Label: l.Label, Entries: []control.EntryShow{}, Addresses: info.Addresses,
+		Counters: info.Counters, Uncounted: info.Uncounted, Faults: info.Faults,
+	}
 	kinds := map[string]bool{}
 	add := func(r responder.Range, from, reason string) {
 		kinds[from] = true
