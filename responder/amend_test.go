@@ -167,6 +167,11 @@ func sameEverywhere(t *testing.T, a, b *responder.Responder) {
 	if d := cmp.Diff(a.Labels("v0"), b.Labels("v0"), equal); d != "" {
 		t.Fatalf("the labels of Amend's and Publish's:\n%s", d)
 	}
+	for _, want := range b.Labels("v0") {
+		if got, known := a.Label("v0", want.Label); !known || !cmp.Equal(got, want, equal) {
+			t.Fatalf("label %s asked for alone: %+v, %v, want %+v", want.Label, got, known, want)
+		}
+	}
 	if a.Size("v0") != b.Size("v0") {
 		t.Fatalf("sizes %d and %d", a.Size("v0"), b.Size("v0"))
 	}

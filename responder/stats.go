@@ -265,13 +265,20 @@ func (t *table) labelInfos(wanted func(label string) bool) *labelInfos {
 	for _, n := range t.emptied {
 		infos.place[n] = -1
 	}
+	size := int32(0)
 	for n, lb := range t.labels {
 		if infos.place[n] < 0 || !wanted(lb.name) {
 			infos.place[n] = -1
 			continue
 		}
-		infos.place[n] = int32(len(infos.list))
-		infos.list = append(infos.list, LabelInfo{Label: lb.name, Ranges: Ranges{v4: slices.Clone(lb.runs)}})
+		infos.place[n] = size
+		size++
+	}
+	infos.list = make([]LabelInfo, size)
+	for n, lb := range t.labels {
+		if info := infos.of(uint32(n)); info != nil {
+			info.Label, info.Ranges.v4 = lb.name, slices.Clone(lb.runs)
+		}
 	}
 	for e := range t.all {
 		info := infos.of(e.label)

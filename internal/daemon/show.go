@@ -69,7 +69,7 @@ func (d *Daemon) Show(_ context.Context, label string) (*control.Show, error) {
 }
 
 func showLabels(v *overlay.View, infos []responder.LabelInfo) []control.LabelShow {
-	list := []control.LabelShow{}
+	list := make([]control.LabelShow, 0, v.Len())
 	counted := make(map[string]*responder.LabelInfo, len(infos))
 	for n := range infos {
 		counted[infos[n].Label] = &infos[n]
@@ -90,9 +90,14 @@ func showLabel(l *overlay.LabelView, info *responder.LabelInfo, most int) contro
 		Label: l.Label, Entries: []control.EntryShow{}, Addresses: info.Addresses,
 		Counters: info.Counters, Uncounted: info.Uncounted, Faults: info.Faults,
 	}
-	kinds := map[string]bool{}
+	note := func(from string) {
+		if shown.From != "" && shown.From != from {
+			from = control.Mixed
+		}
+		shown.From = from
+	}
 	add := func(r responder.Range, from, reason string) {
-		kinds[from] = true
+		note(from)
 		if len(shown.Entries) == most {
 			shown.More++
 			return
@@ -110,17 +115,14 @@ func showLabel(l *overlay.LabelView, info *responder.LabelInfo, most int) contro
 		for n, r := range group.list.All() {
 			if len(shown.Entries) == most {
 				shown.More += group.list.Len() - n
-				kinds[group.from] = true
+				note(group.from)
 				break
 			}
 			add(r, group.from, "")
 		}
 	}
-	shown.From = control.Mixed
-	if len(kinds) == 1 {
-		for kind := range kinds {
-			shown.From = kind
-		}
+	if shown.From == "" {
+		shown.From = control.Mixed // of a label without an entry
 	}
 	return shown
 }
