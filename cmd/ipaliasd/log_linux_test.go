@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -89,4 +90,22 @@ func TestDropsAreLogged(t *testing.T) {
 	if got := strings.Count(p.stderr.String(), line); got != 1 {
 		t.Errorf("%d lines, want one a minute", got)
 	}
+}
+
+// The daemon outlives whoever reads its log.
+func TestLogReaderEnds(t *testing.T) {
+	a, b := lab(t, "ping")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := a.Command(binary, "-c", file(t, howto))
+	cmd.Stderr = w
+	p := start(t, cmd)
+	w.Close()
+	p.wait(t, p.stdout, "answering for", 1)
+	r.Close()
+	p.edit(t, control.Add, "v0:2", "172.16.3.11") // is logged
+	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.11")
+	p.interrupt(t)
 }

@@ -87,7 +87,10 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 		stderr: &output{more: make(chan struct{})},
 		ended:  make(chan struct{}),
 	}
-	cmd.Stdout, cmd.Stderr = p.stdout, p.stderr
+	cmd.Stdout = p.stdout
+	if cmd.Stderr == nil {
+		cmd.Stderr = p.stderr
+	}
 	// Nothing of the machine's own daemon; what a test's flags name comes before this.
 	own, err := os.MkdirTemp(home, "")
 	if err != nil {

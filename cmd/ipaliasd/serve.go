@@ -82,6 +82,9 @@ func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.
 	if err != nil {
 		return err
 	}
+	// That nobody reads the log any more, a tee or the journal that ended, is no reason to
+	// answer no more; Go's runtime thinks so, of standard output and error.
+	signal.Ignore(syscall.SIGPIPE)
 	// Before anything is answered: a SIGHUP that comes early must not end us.
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)

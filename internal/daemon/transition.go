@@ -192,7 +192,8 @@ func (d *Daemon) notKept(err error) {
 }
 
 // asides tells of the additions that are kept but not in force.
-func (s *state) asides() (list []string) {
+func (s *state) asides() []string {
+	list := []string{} // JSON has it as such, not as null
 	for w := range s.all() {
 		for l := range w.view.Labels() {
 			for _, a := range l.SetAside {
