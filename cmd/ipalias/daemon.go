@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -55,6 +56,9 @@ func readAddresses(label string, args []string) ([]string, error) {
 	ranges, err := config.Addresses(label, args)
 	if err != nil {
 		return nil, config.AsErrors(err)
+	}
+	if ranges.Len() == 0 { // of a file, whose lines may all be comments
+		return nil, badCommandLine("no address: found none in %s, expected one for %s", strings.Join(args, " "), label)
 	}
 	list := make([]string, 0, ranges.Len())
 	for _, r := range ranges.All() {

@@ -151,6 +151,7 @@ func TestDaemonCommands(t *testing.T) {
 		"own.toml":    "[interface.eth0]\n",
 		"theirs.toml": "something\n",
 		"more.txt":    "10.0.0.1\n10.0.0.8/30 # four\n",
+		"none.txt":    "# nothing yet\n",
 		"b.toml":      "[interface.eth0.aliases]\n\"eth0:b\" = \"@more.txt\"\n",
 		"bad.toml":    "[interface.eth0]\nmtu = 1\n",
 	} {
@@ -196,6 +197,8 @@ func TestDaemonCommands(t *testing.T) {
 		{"add eth0:2 172.16.3.300", misuse, "", "172.16.3.300: bad address"},
 		{"add eth0 172.16.3.3", misuse, "", "bad label"},
 		{"del eth0:2", done, "delete eth0:2", "warning"},
+		{"del eth0:2 @" + in("none.txt"), misuse, "", "no address: found none in @" + in("none.txt")},
+		{"add eth0:2 @" + in("none.txt"), misuse, "", "no address: found none in @" + in("none.txt")},
 		{"del", misuse, "", "need a label"},
 		{"reload", misuse, "", "a.toml:3:1: wrong"},
 		{"replace -c " + in("b.toml"), done, `"eth0:b" = ["10.0.0.1", "10.0.0.8/30"]`, ""},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -63,6 +64,12 @@ func TestAddAndDelete(t *testing.T) {
 	p.edit(t, control.Add, "v0:2", "172.16.3.11")
 	answered(t, b, "172.16.3.11")
 	awaitAnnouncements(t, conn, "172.16.3.11")
+	// To delete none of its addresses is not to delete the label.
+	var refused *control.Error
+	if _, err := p.client().Edit(t.Context(), control.Edit{Do: control.Delete, Label: "v0:2", Addresses: []string{}}); !errors.As(err, &refused) || refused.Status != http.StatusBadRequest {
+		t.Errorf("deleting an empty list: %v, want status %d", err, http.StatusBadRequest)
+	}
+	answered(t, b, "172.16.3.11")
 	p.edit(t, control.Delete, "v0:2")
 	p.edit(t, control.Delete, "v0:0")
 	for _, address := range []string{"172.16.3.11", "172.16.3.10"} {

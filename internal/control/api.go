@@ -75,7 +75,7 @@ const (
 type Edit struct {
 	Do        string   `json:"-"` // the method of the request says it
 	Label     string   `json:"label"`
-	Addresses []string `json:"addresses,omitempty"` // each "a", "a-b" or "a/n"
+	Addresses []string `json:"addresses,omitzero"` // each "a", "a-b" or "a/n"; nil, which is not the same as none: the label
 }
 
 // A Source is a configuration that the caller read.

@@ -167,8 +167,18 @@ func (s *Server) edit(do string) func(context.Context, Peer, []byte) (any, error
 	}
 }
 
+// decode reads a body. A member that is not known is refused: of a DELETE with "adresses" only
+// the label would be left, and that deletes all of it.
 func decode(body []byte, into any) error {
-	if err := json.Unmarshal(body, into); err != nil {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if err == nil {
+		if _, end := d.Token(); end != io.EOF {
+			err = errors.New("something follows it")
+		}
+	}
+	if err != nil {
 		return Refuse(http.StatusBadRequest, "the body is not the JSON that is expected: %v", err)
 	}
 	return nil

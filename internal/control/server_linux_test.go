@@ -108,12 +108,19 @@ func raw(t *testing.T, path, request string) string {
 	return string(answer)
 }
 
+// aliases is a request about aliases.
+func aliases(method, body string) string {
+	return fmt.Sprintf("%s /v1/aliases HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", method, len(body), body)
+}
+
 func TestBadRequests(t *testing.T) {
 	r, path := serve(t, "")
 	for _, tc := range []struct{ name, request, want string }{
 		{"no such place", "GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "404"},
 		{"not healthy", "GET /v1/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "503"},
 		{"no JSON", "POST /v1/aliases HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\nadd", "400"},
+		{"a mistyped member", aliases("DELETE", `{"label": "eth0:2", "adresses": ["172.16.3.11"]}`), "400"},
+		{"two bodies", aliases("DELETE", `{"label": "eth0:2"} {"addresses": ["172.16.3.11"]}`), "400"},
 		{"a large header", "GET /v1/show HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("a", 64<<10) + "\r\n\r\n", "431"},
 		{"says it has a huge body", "POST /v1/aliases HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 999999999999\r\n\r\n{", "413"},
 		{"no HTTP", "hello\r\n\r\n", "400"},

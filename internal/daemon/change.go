@@ -65,7 +65,8 @@ func (d *Daemon) Edit(_ context.Context, who control.Peer, e control.Edit) (*con
 // parse reads the addresses of an edit.
 func parse(e control.Edit) (ranges responder.Ranges, err error) {
 	if len(e.Addresses) == 0 {
-		if e.Do == control.Delete {
+		// A script whose list is empty does not mean the label as a whole.
+		if e.Do == control.Delete && e.Addresses == nil {
 			return ranges, nil
 		}
 		return ranges, control.Refuse(http.StatusBadRequest, "no address for %s", e.Label)
