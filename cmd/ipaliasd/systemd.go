@@ -72,23 +72,32 @@ func reloading() string {
 	return fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, now.Nano()/1000)
 }
 
-// watchdog tells the manager that we live as long as moving says so, twice as
-// often as it wants to hear it.
+// watchdogLooks is how often it is looked whether all is well within the time that the manager
+// waits for a word. Twice would do on a machine that has time for us. On one that has
+// none, a worker that waits for its turn looks like one that is stuck: a single look
+// that comes at such a moment must not end the daemon, nor one at which the clock was
+// just set.
+const watchdogLooks = 10
+
+// watchdog tells the manager that we live as long as moving says so.
 func (m *manager) watchdog(ctx context.Context, moving func() error) {
 	interval, err := daemon.SdWatchdogEnabled(false)
 	if err != nil || interval == 0 {
 		return
 	}
-	ticker := time.NewTicker(interval / 2)
+	ticker := time.NewTicker(interval / watchdogLooks)
 	defer ticker.Stop()
-	for {
+	for well := true; ; {
 		select {
 		case <-ticker.C:
-			if err := moving(); err != nil {
+			err := moving()
+			switch {
+			case err == nil:
+				m.tell(daemon.SdNotifyWatchdog)
+			case well:
 				m.log.Error("not telling systemd that all is well", "error", err)
-				continue
 			}
-			m.tell(daemon.SdNotifyWatchdog)
+			well = err == nil
 		case <-ctx.Done():
 			return
 		}
