@@ -37,5 +37,8 @@ func (c *Card) SetFilter(filter []bpf.Instruction) error { return ErrUnsupported
 // Stats is all zero.
 func (c *Card) Stats() Stats { return Stats{} }
 
+// Retire does nothing.
+func (c *Card) Retire() {}
+
 // Close does nothing.
 func (c *Card) Close() error { return nil }

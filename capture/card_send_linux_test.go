@@ -162,3 +162,50 @@ func TestCardCountsOverflow(t *testing.T) {
 		t.Errorf("Stats %+v, want %d dropped", s, lost)
 	}
 }
+
+// A Card that is about to be closed has one socket only, and misses nothing meanwhile:
+// neither a frame nor an answer, and it does not hear itself.
+func TestCardRetires(t *testing.T) {
+	l := newCardLab(t, CardConfig{})
+	stop := l.run(t, swap)
+	retired := make(chan struct{})
+	frames, after := 0, 0
+	for after < 10 {
+		frame := labFrame(frames, 60, experimental...)
+		l.send(t, frame)
+		swapMACs(frame)
+		if diff := frameDiff(l.receive(t), frame); diff != "" {
+			t.Fatalf("frame %d:\n%s", frames, diff)
+		}
+		if frames++; frames == 10 {
+			go func() {
+				defer close(retired)
+				l.card.Retire()
+			}()
+		}
+		select {
+		case <-retired:
+			after++
+		default:
+		}
+	}
+	if err := l.card.Send(labFrame(0, 60, experimental...)); err != nil {
+		t.Errorf("Send: %v", err)
+	}
+	l.receive(t)
+	stop()
+	if got, want := l.card.Stats(), (Stats{Received: uint64(frames), Sent: uint64(frames) + 1}); got != want {
+		t.Errorf("Stats %+v, want %+v", got, want)
+	}
+	var receiving, sending unix.Stat_t
+	if err := errors.Join(unix.Fstat(l.card.fd, &receiving), unix.Fstat(l.card.out.fd, &sending)); err != nil || receiving.Ino != sending.Ino {
+		t.Errorf("it receives on socket %d and sends on %d, %v", receiving.Ino, sending.Ino, err)
+	}
+	if err := l.card.Close(); err != nil {
+		t.Error(err)
+	}
+	l.card.Retire() // does nothing
+	if n := promiscuity(t, l.a); n != 0 {
+		t.Errorf("promiscuity %d after Close, want 0", n)
+	}
+}

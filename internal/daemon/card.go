@@ -216,7 +216,7 @@ func (c *card) run(ctx context.Context) {
 	ticker := time.NewTicker(tickInterval)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
-		c.follow(ctx)
+		c.follow()
 		c.await(ctx, ticker.C)
 	}
 	c.endSession(c.keep)
@@ -254,7 +254,7 @@ func (c *card) await(ctx context.Context, ticks <-chan time.Time) {
 }
 
 // follow brings what is running in step with what the kernel knows now.
-func (c *card) follow(ctx context.Context) {
+func (c *card) follow() {
 	facts, err := c.kernel.Read(c.name)
 	c.log.Debug("looked at the card", "up", facts.Up, "carrier", facts.Carrier, "error", err)
 	switch {
@@ -284,7 +284,7 @@ func (c *card) follow(ctx context.Context) {
 		return
 	}
 	newMACs := !slices.Equal(oldMACs, c.table.macs())
-	fresh := c.serve(ctx, newMACs)
+	fresh := c.serve(newMACs)
 	switch {
 	case c.session == nil:
 	case !facts.Carrier:
@@ -345,7 +345,7 @@ func (c *card) shield() {
 
 // serve sees to it that the card is open and its frames are answered, as far as
 // it can be. It tells whether they were not before.
-func (c *card) serve(ctx context.Context, newMACs bool) (fresh bool) {
+func (c *card) serve(newMACs bool) (fresh bool) {
 	if c.session == nil {
 		if c.retry != nil {
 			return false
@@ -364,7 +364,7 @@ func (c *card) serve(ctx context.Context, newMACs bool) (fresh bool) {
 		}
 		return false
 	}
-	c.session.start(ctx, c.table.responder)
+	c.session.start(c.table.responder)
 	if !c.announced {
 		c.announced = true
 		for i := range c.table.published {

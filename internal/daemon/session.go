@@ -86,11 +86,11 @@ func openSession(log *slog.Logger, cfg capture.CardConfig, index int, look *look
 
 func (s *session) started() bool { return s.done != nil }
 
-// start has the card's frames answered by r's workers until ctx ends, stop is
-// called or the card fails; done is closed then.
-func (s *session) start(ctx context.Context, r *responder.Responder) {
+// start has the card's frames answered by r's workers until stop is called or the card
+// fails; done is closed then.
+func (s *session) start(r *responder.Responder) {
 	s.done = make(chan struct{})
-	s.ctx, s.cancel = context.WithCancel(ctx)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.announceCtx, s.stopAnnouncing = context.WithCancel(s.ctx)
 	s.errs = make([]error, len(s.ports))
 	var running sync.WaitGroup
@@ -162,10 +162,23 @@ func (s *session) announceAlso(targets iter.Seq[announce.Target]) {
 	})
 }
 
+// retire does of what stop has to wait for all that it can while frames are still answered.
+func (s *session) retire() {
+	if s.ctx.Err() != nil {
+		return // they are not
+	}
+	var retiring sync.WaitGroup
+	for _, port := range s.ports {
+		retiring.Go(port.Retire)
+	}
+	retiring.Wait()
+}
+
 // stop ends the session and gives the card back, or its sockets to keep, if that is
 // not nil. It tells what the card counted and, if it failed by itself, how.
 func (s *session) stop(keep func(capture.Kept)) (capture.Stats, error) {
 	if s.started() {
+		s.retire()
 		s.cancel()
 		<-s.done
 	}
