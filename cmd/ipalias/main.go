@@ -1,6 +1,7 @@
-// Ipalias is everything about ipalias that is not the daemon: it checks a
-// configuration, tells what the daemon would answer to a capture file and why, and
-// makes a network to try it in.
+// Ipalias is everything about ipalias that is not the daemon: it looks at a running
+// one and changes it, checks a configuration, tells what the daemon would answer to a
+// capture file and why, does what ifconfig and route did in 1996, measures, and makes
+// a network to try it in.
 package main
 
 import (
@@ -80,13 +81,18 @@ func rootCommand(e env) *cobra.Command {
 		Use:   "ipalias",
 		Short: "One network card, as many IP addresses as you like",
 		Long: `Ipalias goes with ipaliasd, the daemon that answers ARP and ICMP on a network
-card for a table of alias addresses that the kernel knows nothing of. It checks
-configurations, tells what the daemon would answer to the frames of a capture
-file and why, and makes a network to try it in.
+card for a table of alias addresses that the kernel knows nothing of. It shows what
+a running daemon answers for, counts and sees, and changes it; it checks
+configurations, and tells what the daemon would answer to the frames of a capture
+file and why; it takes the commands of the IP Alias mini-HOWTO; it measures, and
+makes a network to try all of it in.
 
 Exit status: 0 done, 1 it failed, 2 the command line or the configuration is
 wrong.`,
-		Example: `  ipalias check -c howto.toml
+		Example: `  ipalias show
+  ipalias add eth0:2 172.16.3.11
+  ipalias top
+  ipalias check -c howto.toml
   ipalias replay -c howto.toml -w answers.pcap requests.pcap
   ipalias explain -c howto.toml requests.pcap
   sudo ipalias lab`,
