@@ -38,7 +38,13 @@ It needs about 800 MB and half a minute.`,
 			if err := checkRounds(rounds); err != nil {
 				return err
 			}
-			return runBench(e, rounds, asJSON, plot)
+			ctx, stop := interruptible()
+			defer stop()
+			r, err := bench.Run(ctx, rounds)
+			if err != nil {
+				return err
+			}
+			return printReport(e, r, asJSON, plot)
 		},
 	}
 	roundsFlag(cmd, &rounds, bench.Rounds)
@@ -64,16 +70,17 @@ func interruptible() (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 }
 
-func runBench(e env, rounds int, asJSON bool, plot string) error {
-	ctx, stop := interruptible()
-	defer stop()
-	r, err := bench.Run(ctx, rounds)
-	if err != nil {
-		return err
-	}
+// A report is what a measurement ends in.
+type report interface {
+	WriteText(io.Writer) error
+	WritePlot(io.Writer) error
+}
+
+// printReport draws a report where that is asked for, and prints it.
+func printReport(e env, r report, asJSON bool, plot string) error {
 	if plot != "" {
 		if err := writePlot(r, plot); err != nil {
-			return err
+			return fmt.Errorf("draw plot: %w", err)
 		}
 	}
 	if asJSON {
@@ -82,13 +89,10 @@ func runBench(e env, rounds int, asJSON bool, plot string) error {
 	return r.WriteText(e.stdout)
 }
 
-func writePlot(r interface{ WritePlot(io.Writer) error }, name string) error {
+func writePlot(r report, name string) error {
 	f, err := os.Create(name)
 	if err != nil {
-		return fmt.Errorf("draw plot: %w", err)
+		return err
 	}
-	if err := errors.Join(r.WritePlot(f), f.Close()); err != nil {
-		return fmt.Errorf("draw plot: %w", err)
-	}
-	return nil
+	return errors.Join(r.WritePlot(f), f.Close())
 }

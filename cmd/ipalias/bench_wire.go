@@ -45,7 +45,13 @@ func benchWireCommand(e env) *cobra.Command {
 				return badCommandLine("--card %q and --peer %q: need two cards, or neither", o.Card, o.Peer)
 			}
 			o.Progress = func(what string) { fmt.Fprintln(e.stderr, what) }
-			return runWire(e, o, asJSON, plot)
+			ctx, stop := interruptible()
+			defer stop()
+			r, err := wire.Run(ctx, o)
+			if err != nil {
+				return err
+			}
+			return printReport(e, r, asJSON, plot)
 		},
 	}
 	roundsFlag(cmd, &o.Rounds, wire.Rounds)
@@ -59,24 +65,6 @@ func benchWireCommand(e env) *cobra.Command {
 	cmd.MarkFlagFilename("daemon")
 	cmd.MarkFlagFilename("peer-program")
 	return cmd
-}
-
-func runWire(e env, o wire.Options, asJSON bool, plot string) error {
-	ctx, stop := interruptible()
-	defer stop()
-	r, err := wire.Run(ctx, o)
-	if err != nil {
-		return err
-	}
-	if plot != "" {
-		if err := writePlot(r, plot); err != nil {
-			return err
-		}
-	}
-	if asJSON {
-		return printJSON(e.stdout, r)
-	}
-	return r.WriteText(e.stdout)
 }
 
 func benchDaemonCommand(e env) *cobra.Command {

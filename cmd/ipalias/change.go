@@ -184,10 +184,7 @@ func printResult(e env, r remote, result *control.Result, err error) error {
 	if result.Changed && !result.Durable {
 		result.Warnings = append(result.Warnings, "the daemon keeps nothing: this ends with it")
 	}
-	if err := printLines(e, result.Changes, result.Warnings, "nothing changed: it was so already"); err != nil {
-		return err
-	}
-	return nil
+	return printLines(e, result.Changes, result.Warnings, "nothing changed: it was so already")
 }
 
 // printLines prints changes, and warnings where messages go.

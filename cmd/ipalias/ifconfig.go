@@ -39,11 +39,7 @@ address gets 255.255.255.0, as in the HOWTO's listing; a loopback one 255.0.0.0.
   ipalias ifconfig eth0:0 down
   sudo ipalias ifconfig eth0 172.16.3.1 netmask 255.255.255.0 up`,
 		DisableFlagParsing: true, // "-a" and "-arp" are words of ifconfig's
-		RunE: func(cmd *cobra.Command, args []string) error {
-			words, help, err := ownFlags(cmd, args)
-			if err != nil || help {
-				return err
-			}
+		RunE: ofThen(func(cmd *cobra.Command, words []string) error {
 			all := len(words) > 0 && words[0] == "-a"
 			if all {
 				words = words[1:]
@@ -62,7 +58,7 @@ address gets 255.255.255.0, as in the HOWTO's listing; a loopback one 255.0.0.0.
 				return q.alias(cmd.Context(), e, r)
 			}
 			return q.card(e, r)
-		},
+		}),
 	}
 	r.flags(cmd, `a JSON document: "interfaces"; after a change "changed", "changes" and "warnings"`)
 	return cmd
@@ -71,10 +67,24 @@ address gets 255.255.255.0, as in the HOWTO's listing; a loopback one 255.0.0.0.
 // isAlias tells an alias' label from a card: no card has a colon in its name.
 func isAlias(name string) bool { return strings.Contains(name, ":") }
 
-// ownFlags takes our own flags, which begin with two dashes, out of a command
-// line whose other words are those of a program from before there were such.
-func ownFlags(cmd *cobra.Command, args []string) (words []string, help bool, err error) {
-	var own []string
+// ofThen wraps a command whose words are those of a program from before there were
+// flags with two dashes: it takes ours out of the command line and gives run the rest.
+func ofThen(run func(cmd *cobra.Command, words []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		own, words := splitFlags(args)
+		cmd.DisableFlagParsing = false
+		if err := cmd.ParseFlags(own); err != nil {
+			return badCommandLine("%w", err)
+		}
+		if help, _ := cmd.Flags().GetBool("help"); help {
+			return cmd.Help()
+		}
+		return run(cmd, words)
+	}
+}
+
+// splitFlags tells our own flags from the words of a command line.
+func splitFlags(args []string) (own, words []string) {
 	for n := 0; n < len(args); n++ {
 		switch a := args[n]; {
 		case a == "-h":
@@ -88,14 +98,7 @@ func ownFlags(cmd *cobra.Command, args []string) (words []string, help bool, err
 			words = append(words, a)
 		}
 	}
-	cmd.DisableFlagParsing = false
-	if err := cmd.ParseFlags(own); err != nil {
-		return nil, false, badCommandLine("%w", err)
-	}
-	if help, _ = cmd.Flags().GetBool("help"); help {
-		return nil, true, cmd.Help()
-	}
-	return words, false, nil
+	return own, words
 }
 
 // ifconfigList prints the cards, and the daemon's aliases under theirs.

@@ -35,11 +35,7 @@ of this name, else its class's.`,
   sudo ipalias route add -net 172.16.3.0 dev eth0
   sudo ipalias route add default gw 172.16.3.200`,
 		DisableFlagParsing: true, // "-net" is a word of route's
-		RunE: func(cmd *cobra.Command, args []string) error {
-			words, help, err := ownFlags(cmd, args)
-			if err != nil || help {
-				return err
-			}
+		RunE: ofThen(func(cmd *cobra.Command, words []string) error {
 			if len(words) == 0 || len(words) == 1 && words[0] == "-n" {
 				return routeList(cmd.Context(), e, r, len(words) == 1)
 			}
@@ -51,7 +47,7 @@ of this name, else its class's.`,
 				return q.alias(cmd.Context(), e, r)
 			}
 			return q.kernel(e, r)
-		},
+		}),
 	}
 	r.flags(cmd, `a JSON document: "routes"; after a change "changed", "changes" and "warnings"`)
 	return cmd
