@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"time"
 )
 
@@ -48,21 +47,7 @@ func Recorded() []Case {
 	return cases
 }
 
-// Load reads a recording: one JSON object a line, see Write.
-func Load(path string) ([]Case, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	cases, err := Read(f)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	return cases, nil
-}
-
-// Read reads a recording to its end.
+// Read reads a recording to its end: one JSON object a line, see Write.
 func Read(r io.Reader) ([]Case, error) {
 	var cases []Case
 	d := json.NewDecoder(r)
