@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -100,7 +99,7 @@ type site struct {
 	host, peer *netlab.Namespace
 	program    string
 	socket     string
-	daemon     *saying
+	daemon     *netlab.Output
 }
 
 // newSite makes it with a daemon that answers for nothing yet. The card has no
@@ -110,7 +109,7 @@ func newSite(t *testing.T, tools ...string) *site {
 	s := emptySite(t, tools...)
 	s.must(t, s.host, "ip", "link", "set", "eth0", "down")
 	s.start(t, "-i", "eth0")
-	s.daemon.wait(t, "the card is down, waiting")
+	s.says(t, "the card is down, waiting")
 	return s
 }
 
@@ -139,7 +138,7 @@ func (s *site) start(t *testing.T, args ...string) {
 	t.Helper()
 	args = append(args, "--socket", s.socket, "--state", s.socket+".state")
 	daemon := s.host.Command(filepath.Join(filepath.Dir(s.program), "ipaliasd"), args...)
-	s.daemon = &saying{more: make(chan struct{})}
+	s.daemon = new(netlab.Output)
 	daemon.Stdout, daemon.Stderr = s.daemon, s.daemon
 	if err := daemon.Start(); err != nil {
 		t.Fatal(err)
@@ -150,41 +149,15 @@ func (s *site) start(t *testing.T, args ...string) {
 			t.Error(err)
 		}
 		if t.Failed() {
-			t.Logf("ipaliasd said\n%s", s.daemon.text.String())
+			t.Logf("ipaliasd said\n%s", s.daemon)
 		}
 	})
 }
 
-// A saying collects what a process writes, and wakes up who waits for a text.
-type saying struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-	more chan struct{} // closed and replaced by each Write
-}
-
-func (s *saying) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	close(s.more)
-	s.more = make(chan struct{})
-	return s.text.Write(b)
-}
-
-func (s *saying) wait(t *testing.T, text string) {
+// says waits until the daemon says text.
+func (s *site) says(t *testing.T, text string) {
 	t.Helper()
-	for deadline := time.After(startLimit); ; {
-		s.mu.Lock()
-		found, more := strings.Contains(s.text.String(), text), s.more
-		s.mu.Unlock()
-		if found {
-			return
-		}
-		select {
-		case <-more:
-		case <-deadline:
-			t.Fatalf("ipaliasd did not say %q", text)
-		}
-	}
+	s.daemon.Wait(t, text, 1, nil)
 }
 
 // must runs a command that has to succeed.

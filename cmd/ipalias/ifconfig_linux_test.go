@@ -209,7 +209,7 @@ func TestIfconfigOfConfiguredAliases(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.start(t, "-c", file)
-	s.daemon.wait(t, "eth0.100 (00:8e:b8:83:19:20, VLAN 100)")
+	s.says(t, "eth0.100 (00:8e:b8:83:19:20, VLAN 100)")
 
 	for _, step := range []struct {
 		command []string
@@ -230,7 +230,7 @@ func TestIfconfigOfConfiguredAliases(t *testing.T) {
 
 	// The host takes an alias for itself: nobody but the kernel answers for it now.
 	s.must(t, s.host, "ip", "addr", "add", "172.16.3.10/32", "dev", "lo")
-	s.daemon.wait(t, "172.16.3.10 is never answered for")
+	s.says(t, "172.16.3.10 is never answered for")
 	for _, want := range []string{`
 eth0:0    Link encap:10Mbps Ethernet  HWaddr 00:8E:B8:83:19:20
           inet addr:172.16.3.10  Bcast:172.16.3.255  Mask:255.255.255.0

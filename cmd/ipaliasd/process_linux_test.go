@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -44,36 +41,10 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// An output collects what a process writes, and wakes up who waits for a text.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-	more chan struct{} // closed and replaced by each Write
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	close(o.more)
-	o.more = make(chan struct{})
-	return o.text.Write(b)
-}
-
-func (o *output) String() string {
-	text, _ := o.read()
-	return text
-}
-
-func (o *output) read() (string, <-chan struct{}) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String(), o.more
-}
-
 // A process is an ipaliasd that runs.
 type process struct {
 	cmd            *exec.Cmd
-	stdout, stderr *output
+	stdout, stderr *netlab.Output
 	ended          chan struct{}
 	socket         string // unless --socket names another one
 }
@@ -83,8 +54,8 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{
 		cmd:    cmd,
-		stdout: &output{more: make(chan struct{})},
-		stderr: &output{more: make(chan struct{})},
+		stdout: new(netlab.Output),
+		stderr: new(netlab.Output),
 		ended:  make(chan struct{}),
 	}
 	cmd.Stdout = p.stdout
@@ -125,24 +96,9 @@ func ipaliasd(t *testing.T, n *netlab.Namespace, args ...string) *process {
 }
 
 // wait waits until o holds text, times times.
-func (p *process) wait(t *testing.T, o *output, text string, times int) {
+func (p *process) wait(t *testing.T, o *netlab.Output, text string, times int) {
 	t.Helper()
-	deadline := time.After(patience)
-	for {
-		got, more := o.read()
-		if strings.Count(got, text) >= times {
-			return
-		}
-		select {
-		case <-more:
-		case <-p.ended:
-			if got, _ := o.read(); strings.Count(got, text) < times {
-				t.Fatalf("ended without %q", text)
-			}
-		case <-deadline:
-			t.Fatalf("no %q within %v", text, patience)
-		}
-	}
+	o.Wait(t, text, times, p.ended)
 }
 
 // status waits for the end of the process and tells its exit status.

@@ -19,7 +19,7 @@ import (
 
 // A recording collects what a daemon records, until it is ended.
 type recording struct {
-	file *output
+	file *netlab.Output
 	end  context.CancelFunc
 	done chan struct{}
 	how  *control.Recorded
@@ -29,7 +29,7 @@ type recording struct {
 // record begins to record and waits until the daemon has begun too.
 func (p *process) record(t *testing.T, what control.Recording) *recording {
 	t.Helper()
-	r := &recording{file: &output{more: make(chan struct{})}, done: make(chan struct{})}
+	r := &recording{file: new(netlab.Output), done: make(chan struct{})}
 	ctx, end := context.WithCancel(t.Context())
 	r.end = end
 	go func() {

@@ -30,7 +30,7 @@ const (
 	stateEnv     = "STATE_DIRECTORY"
 )
 
-// options are those of the command line that are about run-time changes.
+// options are those of the command line that are not about what is answered for.
 type options struct {
 	socket    string
 	state     string
