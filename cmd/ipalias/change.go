@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -252,9 +254,16 @@ func writeSaved(path string, saved *control.Saved) error {
 			return fmt.Errorf("%s exists and was not written by ipalias save", path)
 		}
 	}
+	wrong := func(err error) error {
+		var at *fs.PathError
+		if errors.As(err, &at) {
+			err = at.Err // its path is one that nobody gave
+		}
+		return fmt.Errorf("save %s: %w", path, err)
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
 	if err != nil {
-		return fmt.Errorf("save: %w", err)
+		return wrong(err)
 	}
 	defer os.Remove(f.Name())
 	_, err = f.WriteString(saved.Text)
@@ -271,7 +280,7 @@ func writeSaved(path string, saved *control.Saved) error {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		return fmt.Errorf("save: %w", err)
+		return wrong(err)
 	}
 	return nil
 }

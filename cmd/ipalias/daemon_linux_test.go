@@ -212,6 +212,7 @@ func TestDaemonCommands(t *testing.T) {
 		{"save " + in("new.toml"), done, "", ""},
 		{"save " + in("own.toml"), failed, "", "the daemon's own configuration"},
 		{"save " + in("theirs.toml"), failed, "", "was not written by ipalias save"},
+		{"save " + in("none/new.toml"), failed, "", "save " + in("none/new.toml") + ": no such file or directory\n"},
 		{"save", misuse, "", "need one file"},
 		{"top -n 1", done, topOnce, ""},
 		{"top -n 2 --rows 1", done, "eth0:1\n\nfram", ""},

@@ -49,7 +49,12 @@ func run(ctx context.Context, e env) int {
 	case err == nil:
 		return done
 	case errors.As(err, new(usageError)):
-		fmt.Fprintf(e.stderr, "ipaliasd: %v\n\n%s", err, cmd.UsageString())
+		// Whoever mistyped one flag, of a unit even, shall find what is wrong with it.
+		help := "Try 'ipaliasd --help'.\n"
+		if len(e.args) == 0 {
+			help = "\n" + cmd.UsageString()
+		}
+		fmt.Fprintf(e.stderr, "ipaliasd: %v\n%s", err, help)
 		return misuse
 	case errors.As(err, &wrong):
 		fmt.Fprintln(e.stderr, wrong) // a line each, which begins with its place
@@ -103,7 +108,7 @@ again; one that is wrong is refused as a whole, and the old one goes on.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&file, "config", "c", "", "read the configuration from `FILE`")
 	flags.StringVarP(&card, "interface", "i", "", "listen on `CARD`; without -a for nothing yet")
-	flags.StringArrayVarP(&aliases, "alias", "a", nil, "answer for `ADDRESS`, a range a-b or a prefix a/n; may be repeated")
+	flags.StringArrayVarP(&aliases, "alias", "a", nil, "answer for `ADDRESS`, a range a-b, a prefix a/n or those in @FILE; may be repeated")
 	o.flags(cmd)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return badCommandLine("%w", err) })
 	return cmd

@@ -8,7 +8,9 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"os/user"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -59,6 +61,22 @@ func (o *options) flags(cmd *cobra.Command) {
 	flags.BoolVar(&o.unfiltered, "no-seccomp", false, "do not have the kernel refuse system calls that the daemon never makes")
 }
 
+// check tells what is wrong with the options that are used only later.
+func (o *options) check(log *slog.Logger) error {
+	if o.metrics != "" && !strings.HasPrefix(o.metrics, "unix:") {
+		if _, _, err := net.SplitHostPort(o.metrics); err != nil {
+			return badCommandLine("--metrics is %q, expected host:port or unix:PATH", o.metrics)
+		}
+	}
+	if o.group != "" {
+		// It is looked up each time, so it may be made yet.
+		if _, err := user.LookupGroup(o.group); err != nil {
+			log.Warn("nobody may change anything by --group yet", "group", o.group, "error", err)
+		}
+	}
+	return nil
+}
+
 // choose gives the first of a flag, an environment variable and a default; named
 // says that it is not the default.
 func choose(flag, env, otherwise string) (value string, named bool) {
@@ -80,6 +98,9 @@ const gcPercent = 10
 func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.Config, error), o options) error {
 	log, level, err := logger(e.stderr, o)
 	if err != nil {
+		return err
+	}
+	if err := o.check(log); err != nil {
 		return err
 	}
 	// That nobody reads the log any more, a tee or the journal that ended, is no reason to

@@ -96,7 +96,10 @@ func (d *Daemon) edit(e control.Edit, file, ranges responder.Ranges) (overlay.Ch
 // find gives the interface that a label is for.
 func (s *state) find(label string) (wanted, error) {
 	iface, text, colon := strings.Cut(label, ":")
-	if !colon || text == "" || len(label) > maxLabel || strings.ContainsFunc(label, unicode.IsControl) {
+	if len(label) > maxLabel {
+		return wanted{}, control.Refuse(http.StatusBadRequest, "bad label: found %d bytes, expected at most %d", len(label), maxLabel)
+	}
+	if !colon || iface == "" || text == "" || strings.ContainsFunc(label, unicode.IsControl) {
 		return wanted{}, control.Refuse(http.StatusBadRequest, "bad label: found %q, expected an interface, a colon and a text on one line, such as eth0:0", label)
 	}
 	var names []string
