@@ -11,7 +11,7 @@ import (
 // a frame each of them shows, and so does each call.
 //
 // Frames of a kind often come in a row, so each kind has a loop, which ends at the
-// first frame that is in any way out of the ordinary. Nothing has been done to that
+// first frame that is of another, or in any way out of the ordinary. Nothing has been done to that
 // one: arp and ipv4 then look at it from the beginning. Numbers named raw are as
 // little-endian loads find them.
 
@@ -26,11 +26,10 @@ const (
 	rawVLAN = typeVLAN>>8 | typeVLAN&0xff<<8
 	rawQinQ = typeQinQ>>8 | typeQinQ&0xff<<8
 
-	// EtherType to address lengths of a request, and of a reply what stands behind four
-	// and before two bytes of a MAC address.
+	// EtherType to address lengths, and of a reply what stands before two bytes of a MAC
+	// address.
 	rawARPRequest = 0x0406_0008_0100_0608
-	rawARPReply1  = 0x0100_0608 << 32
-	rawARPReply2  = 0x0200_0406_0008
+	rawARPReply   = 0x0200_0406_0008
 
 	rawVersionFragment = 0x3f<<48 | 0xff<<56 | 0xff // version, header length, MF, offset
 	rawVersion         = 4<<4 | ipMinLen/4
@@ -44,21 +43,72 @@ func putLE16(b []byte, v uint16)  { binary.LittleEndian.PutUint16(b, v) }
 func rawAddr(raw uint32) uint32   { return bits.ReverseBytes32(raw) }
 func rawTarget(raw uint64) uint32 { return bits.ReverseBytes32(uint32(raw)) }
 
-// The loops call nothing: values that live across a call are stored and loaded
-// again for each frame, which costs as much as the work. What needs a call ends the
-// loop, or is done behind it; so does an answer that w.out has no room for, which
-// the long way then makes.
+// The loops that answer call nothing: values that live across a call are stored and
+// loaded again for each frame, which costs as much as the work. What needs a call ends
+// the loop, or is done behind it; so does an answer that w.out has no room for, which
+// the long way then makes. All frames of a loop are answered, so that one number
+// counts frames, verdicts and answers.
+
+// plainOthers tells of ARP requests, and of datagrams with an ordinary header, that they
+// are for no alias. It is one loop for both, since on a busy network they come mixed.
+func (w *Worker) plainOthers(l *link, frames [][]byte, flags []uint8, verdicts []Verdict) (i int) {
+	const p = ethLen
+	frames = frames[:min(len(frames), len(flags), len(verdicts))]
+	low, mac := l.table.low, l.rawMAC<<16
+	arps := 0
+	for ; i < len(frames) && len(frames[i]) >= plainLen; i++ {
+		f := (*[plainLen]byte)(frames[i])
+		to, t := le64(f[:]), binary.LittleEndian.Uint16(f[ethType:])
+		if to<<16 != mac && to&1 == 0 {
+			break
+		}
+		if t == rawARP {
+			asks := le64(f[p+arpSenderMAC:])
+			if le64(f[ethType:]) != rawARPRequest || binary.LittleEndian.Uint16(f[p+arpOperation:]) != opRequest<<8 {
+				break
+			}
+			if from := asks << 16; asks&1 != 0 || from == 0 || from == mac {
+				break
+			}
+			sender, target := be32(f[p+arpSenderIP:]), be32(f[p+arpTargetIP:])
+			if !ordinary(sender) || (near(low, sender) || near(low, target)) && !l.table.strangers(sender, target) {
+				break
+			}
+			verdicts[i] = ARPNotAlias
+			arps++
+			continue
+		}
+		head, middle, end := le64(f[p:]), le64(f[p+ipTTL:]), le64(f[p+ipDst:])
+		if t != rawIPv4 || head&rawVersionFragment != rawVersion || flags[i] != 0 {
+			break
+		}
+		acc, carry := bits.Add64(head, middle, 0)
+		acc, carry = bits.Add64(acc, end&0xffffffff, carry)
+		total := int(bits.ReverseBytes16(uint16(head >> 16)))
+		if !right(acc+carry) || total < ipMinLen+icmpLen || total > len(frames[i])-p {
+			break
+		}
+		src, dst := rawTarget(middle>>32), rawTarget(end)
+		if !ordinary(src) || (near(low, src) || near(low, dst)) && !l.table.strangers(src, dst) {
+			break
+		}
+		verdicts[i] = IPNotAlias
+	}
+	w.counts[ARPNotAlias].add(uint64(arps))
+	w.counts[IPNotAlias].add(uint64(i - arps))
+	return i
+}
 
 // plainARPs answers ordinary ARP requests and tells how many of frames these were.
 // rows are the targets' where stage has looked them up, and senders then too.
-func (w *Worker) plainARPs(l *link, frames [][]byte, verdicts []Verdict, rows []uint32) (done int) {
+func (w *Worker) plainARPs(l *link, frames [][]byte, verdicts []Verdict, rows []uint32) (i int) {
 	const p = ethLen
-	frames = frames[:min(len(frames), len(verdicts), len(rows))]
-	own, low, mac, out := w.ledger, l.table.low, l.rawMAC<<16, w.out[len(w.out):cap(w.out)]
-	var overflow *row
-	answered, nobodys := 0, 0
-	for i, frame := range frames {
-		if len(frame) < plainLen || answered >= len(out) || overflow != nil {
+	own, mac, out := w.ledger, l.rawMAC<<16, w.out[len(w.out):cap(w.out)]
+	frames = frames[:min(len(frames), len(verdicts), len(rows), len(out))]
+	verdicts, rows, out = verdicts[:len(frames)], rows[:len(frames)], out[:len(frames)]
+	for ; i < len(frames); i++ {
+		frame := frames[i]
+		if len(frame) < plainLen {
 			break
 		}
 		f := (*[plainLen]byte)(frame)
@@ -80,61 +130,50 @@ func (w *Worker) plainARPs(l *link, frames [][]byte, verdicts []Verdict, rows []
 		}
 		n := rows[i]
 		if n == 0 {
-			if !ordinary(sender) || near(low, sender) {
+			if !ordinary(sender) || near(l.table.low, sender) {
 				break
 			}
 			n = own.look(hash(target))
 		}
 		r := &own.rows[n]
 		if !own.sure(n, r, target) {
-			if near(low, target) {
-				break
-			}
-			verdicts[i] = ARPNotAlias
-			nobodys++
-			done = i + 1
-			continue
-		}
-		if r.rx.count(len(frame)) || r.tx.count(plainLen) {
-			overflow = r
+			break
 		}
 		// The ten bytes of who asks become those of who is told.
-		putLE64(f[0:], from>>16|mac<<32)
-		putLE64(f[8:], mac>>32|rawARPReply1)
-		putLE64(f[16:], rawARPReply2|mac<<32)
-		putLE64(f[24:], mac>>32|uint64(rawAddr(target))<<32)
+		putLE64(f[0:], from>>16+mac<<32)
+		putLE32(f[8:], uint32(mac>>32)) // as far as the EtherType, from which to the lengths all stays
+		putLE64(f[16:], mac<<32|rawARPReply)
+		putLE64(f[24:], mac>>32+uint64(rawAddr(target))<<32)
 		putLE64(f[32:], asks)
 		putLE16(f[40:], uint16(rawAddr(sender)>>16))
 		verdicts[i] = ARPAnswered
-		out[answered] = frame[:plainLen]
-		answered++
-		done = i + 1
+		out[i] = frame[:plainLen]
+		if r.count(len(frame), plainLen) {
+			i++
+			w.spill(l, r)
+			break
+		}
 	}
-	w.ran(l, ARPAnswered, answered, ARPNotAlias, nobodys, overflow)
-	return done
+	w.answered(ARPAnswered, i)
+	return i
 }
 
-// ran ends a loop.
-func (w *Worker) ran(l *link, v Verdict, answered int, none Verdict, nobodys int, overflow *row) {
-	w.out = w.out[:len(w.out)+answered]
-	w.counts[v].add(uint64(answered))
-	w.counts[none].add(uint64(nobodys))
-	if overflow != nil {
-		w.spill(l, overflow)
-	}
+// answered ends a loop that answers.
+func (w *Worker) answered(v Verdict, frames int) {
+	w.out = w.out[:len(w.out)+frames]
+	w.counts[v].add(uint64(frames))
 }
 
-// plainEchoes answers ordinary echo requests, and tells of datagrams with an ordinary
-// header that they are for no alias. It tells how many of frames these were.
-func (w *Worker) plainEchoes(l *link, frames [][]byte, flags []uint8, verdicts []Verdict, rows []uint32) (done int) {
+// plainEchoes answers ordinary echo requests and tells how many of frames these were.
+func (w *Worker) plainEchoes(l *link, frames [][]byte, flags []uint8, verdicts []Verdict, rows []uint32) (i int) {
 	const p = ethLen
-	frames = frames[:min(len(frames), len(flags), len(verdicts), len(rows))]
-	own, low, mac, out, mtu := w.ledger, l.table.low, l.rawMAC<<16, w.out[len(w.out):cap(w.out)], l.mtu
+	own, mac, out, mtu := w.ledger, l.rawMAC<<16, w.out[len(w.out):cap(w.out)], l.mtu
+	frames = frames[:min(len(frames), len(flags), len(verdicts), len(rows), len(out))]
+	flags, verdicts, rows, out = flags[:len(frames)], verdicts[:len(frames)], rows[:len(frames)], out[:len(frames)]
 	ident, step := w.ident, w.identStep
-	var overflow *row
-	answered, nobodys := 0, 0
-	for i, frame := range frames {
-		if len(frame) < plainLen || answered >= len(out) || overflow != nil {
+	for ; i < len(frames); i++ {
+		frame := frames[i]
+		if len(frame) < plainLen {
 			break
 		}
 		f := (*[plainLen]byte)(frame)
@@ -155,20 +194,14 @@ func (w *Worker) plainEchoes(l *link, frames [][]byte, flags []uint8, verdicts [
 		src, dst := rawTarget(middle>>32), rawTarget(end)
 		n := rows[i]
 		if n == 0 {
-			if !ordinary(src) || near(low, src) {
+			if !ordinary(src) || near(l.table.low, src) {
 				break
 			}
 			n = own.look(hash(dst))
 		}
 		r := &own.rows[n]
 		if !own.sure(n, r, dst) {
-			if near(low, dst) {
-				break
-			}
-			verdicts[i] = IPNotAlias
-			nobodys++
-			done = i + 1
-			continue
+			break
 		}
 		// RFC 1624: the sum changes by what the type changes. See echoReply.
 		check := uint32(end>>48) + icmpEcho
@@ -185,9 +218,6 @@ func (w *Worker) plainEchoes(l *link, frames [][]byte, flags []uint8, verdicts [
 		if !right(sumLong(frame[p+ipMinLen : p+total])) {
 			break
 		}
-		if r.rx.count(len(frame)) || r.tx.count(p+total) {
-			overflow = r
-		}
 		// Version to length stay; a new identification with DF and the reserved flag clear;
 		// the addresses change places, which the sum does not notice.
 		ident += step
@@ -199,11 +229,14 @@ func (w *Worker) plainEchoes(l *link, frames [][]byte, flags []uint8, verdicts [
 		putLE64(f[p+ipTTL:], rawTTL|uint64(^fold(sum))<<16|end<<32)
 		putLE64(f[p+ipDst:], middle>>32|end>>40&0xff<<40|uint64(uint16(check))<<48)
 		verdicts[i] = EchoAnswered
-		out[answered] = frame[:p+total]
-		answered++
-		done = i + 1
+		out[i] = frame[:p+total]
+		if r.count(len(frame), p+total) {
+			i++
+			w.spill(l, r)
+			break
+		}
 	}
 	w.ident = ident
-	w.ran(l, EchoAnswered, answered, IPNotAlias, nobodys, overflow)
-	return done
+	w.answered(EchoAnswered, i)
+	return i
 }

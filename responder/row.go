@@ -91,3 +91,8 @@ func (r *row) set(addr uint32) {
 
 // count counts a frame in a word and tells whether it caught a carry.
 func (w *counter) count(bytes int) bool { return w.add(onePacket|uint64(bytes))&caught != 0 }
+
+// count counts a frame and its answer, likewise.
+func (r *row) count(rx, tx int) bool {
+	return (r.rx.add(onePacket|uint64(rx))|r.tx.add(onePacket|uint64(tx)))&caught != 0
+}

@@ -156,6 +156,9 @@ func near(low *[1 << 16 / 64]uint64, a uint32) bool { return low[a>>6&(1<<10-1)]
 // stranger tells whether a is nobody's that we know of.
 func (t *table) stranger(a uint32) bool { return t.lookup(a) == unknown }
 
+// strangers tells that of two. It is what near says no more about in a large table.
+func (t *table) strangers(a, b uint32) bool { return t.stranger(a) && t.stranger(b) }
+
 // ordinary tells whether a is no address of the kinds that bogon looks at closer.
 func ordinary(a uint32) bool { return a-1<<24 < 223<<24 && a>>24 != 127 }
 

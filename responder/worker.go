@@ -98,24 +98,30 @@ func (w *Worker) chunk(l *link, frames [][]byte, flags []uint8, verdicts []Verdi
 		rows = w.rows[:]
 	}
 	for i := 0; i < len(frames); {
-		if frame := frames[i]; plain && len(frame) >= plainLen {
-			done, t, dst := 0, binary.LittleEndian.Uint16(frame[ethType:]), le64(frame)
+		done := 0
+		if plain && len(frames[i]) >= plainLen {
+			f := (*[plainLen]byte)(frames[i])
+			t, to := binary.LittleEndian.Uint16(f[ethType:]), le64(f[:])
 			switch {
-			case dst<<16 != l.rawMAC<<16 && dst&1 == 0 && t != rawVLAN && t != rawQinQ:
+			case to<<16 != l.rawMAC<<16 && to&1 == 0 && t != rawVLAN && t != rawQinQ:
 				verdicts[i] = OtherHost // what a promiscuous card sees most
 				w.counts[OtherHost].add(1)
-				done = 1
-			case t == rawARP:
+				i++
+				continue
+			case t == rawARP && near(l.table.low, be32(f[ethLen+arpTargetIP:])):
 				done = w.plainARPs(l, frames[i:], verdicts[i:], rows[i:])
-			case t == rawIPv4:
+			case t == rawIPv4 && near(l.table.low, be32(f[ethLen+ipDst:])):
 				done = w.plainEchoes(l, frames[i:], flags[i:], verdicts[i:], rows[i:])
 			}
-			if i += done; done > 0 {
-				continue
+			if done == 0 {
+				done = w.plainOthers(l, frames[i:], flags[i:], verdicts[i:])
 			}
 		}
-		verdicts[i] = w.frame(l, frames[i], flags[i])
-		i++
+		if done == 0 {
+			verdicts[i] = w.frame(l, frames[i], flags[i])
+			done = 1
+		}
+		i += done
 	}
 }
 
