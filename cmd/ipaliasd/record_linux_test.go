@@ -196,10 +196,14 @@ func TestRecordSlowReader(t *testing.T) {
 	}()
 	<-slow.begun()
 	ping := must(t, b, "ping", "-f", "-q", "-c", "40000", "-s", "1400", "172.16.3.10")
-	if !strings.Contains(ping, "40000 packets transmitted, 40000 received") {
-		t.Errorf("want an answer to each request\n%s", ping)
+	if !strings.Contains(ping, "40000 packets transmitted") {
+		t.Errorf("want 40000 requests\n%s", ping)
 	}
-	p.stats(t, func(s *control.Stats) bool { return s.Interfaces[0].Verdicts["echo-answered"] == 40000 })
+	// The daemon's own word, not ping's: where ping waits for its turn, some hundred answers
+	// are more than its socket holds.
+	p.stats(t, func(s *control.Stats) bool {
+		return s.Interfaces[0].Verdicts["echo-answered"] == 40000 && s.Cards[0].Stats.Dropped == 0 && s.Cards[0].Stats.SendErr == 0
+	})
 	end()
 	close(slow.open)
 	<-done

@@ -139,10 +139,19 @@ func TestOverload(t *testing.T) {
 	received, _ := strconv.Atoi(m[1])
 	dropped, _ := strconv.Atoi(m[2])
 	const sent = rounds * 500 * 64
+	// On a machine that has no time for it the kernel queues between the cards, and what
+	// is more than its queue holds (net.core.netdev_max_backlog) is dropped on the way.
+	lost := 0
+	for _, line := range strings.Split(must(t, b, "cat", "/proc/net/dev"), "\n") {
+		const sendDrops = 1 + 8 + 3 // the name, eight figures of receiving, and three
+		if f := strings.Fields(line); len(f) > sendDrops && f[0] == netlab.CardB+":" {
+			lost, _ = strconv.Atoi(f[sendDrops])
+		}
+	}
 	// Beside the flood there are the pings, and what the peer's kernel says by itself. What
 	// still lies in the ring of a worker that had no turn is neither: 80 slots each.
-	if all := received + dropped; all < sent-2*80 || all > sent+200 {
-		t.Errorf("%d received and %d dropped are %d of %d frames and some pings", received, dropped, all, sent)
+	if all := received + dropped + lost; all < sent-2*80 || all > sent+200 {
+		t.Errorf("%d received, %d dropped and %d lost on the way are %d of %d frames and some pings", received, dropped, lost, all, sent)
 	}
 }
 

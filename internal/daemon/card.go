@@ -321,6 +321,8 @@ func (c *card) adopt(facts link.Facts) error {
 	if facts.Encap != link.Ethernet || len(facts.MAC) != 6 {
 		return fmt.Errorf("card %s: %w but %s", c.name, capture.ErrNotEthernet, facts.Encap)
 	}
+	// Said when the table follows already: who reads it can rely on that.
+	err := c.table.update(facts)
 	if c.facts.Index != 0 {
 		known := c.facts
 		known.Up, known.Carrier = facts.Up, facts.Carrier // follow says these
@@ -328,7 +330,7 @@ func (c *card) adopt(facts link.Facts) error {
 			c.log.Info("the card changed", "changes", strings.Join(changes, ", "))
 		}
 	}
-	if err := c.table.update(facts); err != nil {
+	if err != nil {
 		return err
 	}
 	c.facts, c.away = facts, false
