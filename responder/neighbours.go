@@ -31,6 +31,17 @@ const (
 
 func tick(now int64) uint32 { return uint32(now >> tickShift) }
 
+// since is how many ticks passed from then to now. A worker that had to wait for its turn
+// between the clock and the cache may meet there what another one wrote a moment later:
+// that is just now. More than a second ahead only a clock comes that was set back; then
+// it is very long ago.
+func since(then, now uint32) uint32 {
+	if then-now < tickSecond {
+		return 0
+	}
+	return now - then
+}
+
 // slot is where an address has its place, and what its word begins with.
 func (n *neighbours) slot(addr uint32) (i uint32, tag uint64) {
 	h := hash(addr)
@@ -45,7 +56,7 @@ func (n *neighbours) find(addr uint32, now int64) (mac uint64, age uint32, ok bo
 	if v == 0 || v&^macMask != tag || v&macMask == incomplete {
 		return 0, 0, false
 	}
-	age = tick(now) - n.ticks[i].Load()
+	age = since(n.ticks[i].Load(), tick(now))
 	return v & macMask, age, age < unreachable
 }
 
@@ -54,7 +65,7 @@ func (n *neighbours) find(addr uint32, now int64) (mac uint64, age uint32, ok bo
 func (n *neighbours) mayAsk(addr uint32, now int64) bool {
 	i, _ := n.slot(addr)
 	last, t := n.asked[i].Load(), tick(now)
-	return t-last >= tickSecond && n.asked[i].CompareAndSwap(last, t)
+	return since(last, t) >= tickSecond && n.asked[i].CompareAndSwap(last, t)
 }
 
 // set remembers the MAC of an address, or that it was asked for.

@@ -320,6 +320,17 @@ func TestRoutedStale(t *testing.T) {
 	expect(t, r, gone, isAt(otherMAC, peer), responder.ARPReply, pongTo(otherMAC, peer))
 }
 
+// A worker whose clock is a moment behind that of another, which has just confirmed a
+// neighbour or asked for it, neither takes it for unknown nor asks again.
+func TestRoutedMomentBehind(t *testing.T) {
+	r := newRouted(t)
+	const moment = second / 10
+	expect(t, r, noon-moment, pingOf(peer), responder.EchoAnswered, pongTo(nextMAC, peer))
+	stale := noon + 35*second
+	expect(t, r, stale, pingOf(peer), responder.EchoAnswered, pongTo(nextMAC, peer), wants(nextMAC, peer))
+	expect(t, r, stale-moment, pingOf(peer), responder.EchoAnswered, pongTo(nextMAC, peer))
+}
+
 // A clock that is set back makes nothing hang and nothing last for ever.
 func TestRoutedClockBack(t *testing.T) {
 	r := newRouted(t)
