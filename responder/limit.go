@@ -19,9 +19,10 @@ func (b *bucket) take(now int64, rate, burst int) bool {
 	for {
 		was := b.next.Load()
 		next := was
-		// An answer moves next at most a second (rate 1) beyond now. Further away it is
-		// only where the clock was set back, which must not silence us as long.
-		if next < full || next > now+1e9 {
+		// An answer moves next at most a second (rate 1) beyond the now of its worker, whose
+		// clock may be a moment ahead of ours. Further away it is only where the clock was
+		// set back, which must not silence us as long.
+		if next < full || next > now+2e9 {
 			next = full
 		}
 		if next > now {

@@ -88,6 +88,23 @@ func TestBucketClockBack(t *testing.T) {
 	t.Error("an hour back, the bucket gave nothing for ten seconds at one a second")
 }
 
+// TestBucketMomentBehind: a worker whose clock is a moment behind that of the one that took the
+// last token gets no second burst.
+func TestBucketMomentBehind(t *testing.T) {
+	for _, behind := range []int64{1, 1e6, 999e6} {
+		var b bucket
+		now, got := int64(1700000000e9), 0
+		for n := range 20 {
+			if b.take(now-behind*int64(n/10), 1, 6) {
+				got++
+			}
+		}
+		if got != 6 {
+			t.Errorf("%d ns behind: %d answers at once, want 6", behind, got)
+		}
+	}
+}
+
 // TestLimiterPeers: a destination that used its share up costs the others
 // nothing, neither of their own nor of the common one.
 func TestLimiterPeers(t *testing.T) {
