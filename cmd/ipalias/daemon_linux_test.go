@@ -180,6 +180,7 @@ func TestDaemonCommands(t *testing.T) {
 		{"show eth0:0", done, "eth0:0  file              1           3           2  172.16.3.10", ""},
 		{"show eth0:9", failed, "", "ipalias: there is no alias eth0:9"},
 		{"show eth0:0 eth0:1", misuse, "", `unexpected argument "eth0:1"`},
+		{"show 999.1.1.1", misuse, "", `found "999.1.1.1", expected a label such as eth0:0 or an address`},
 		{"show 172.16.3.10", done, "172.16.3.10 is answered for on eth0 as eth0:0, by 172.16.3.10 (file); RX 3 packets (180 bytes), TX 2 packets (120 bytes)", ""},
 		{"show 172.16.3.11", done, "172.16.3.11 is not answered for on eth0: no alias", ""},
 		{"show 10.64.0.7", done, "10.64.0.7 is not answered for on eth0: excluded, though eth0:lab has 10.64.0.0/16\n", ""},

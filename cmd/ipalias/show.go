@@ -34,6 +34,12 @@ why it is not answered for.`,
 			if len(args) > 1 {
 				return badCommandLine("unexpected argument %q: one label or address at a time", args[1])
 			}
+			// Every label has a colon: "there is no alias 999.1.1.1" would not say what is wrong.
+			if len(args) == 1 && !strings.Contains(args[0], ":") {
+				if _, err := netip.ParseAddr(args[0]); err != nil {
+					return badCommandLine("found %q, expected a label such as eth0:0 or an address such as 172.16.3.10", args[0])
+				}
+			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
