@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -200,18 +201,13 @@ func maskOf(networks []string, first, last netip.Addr) (mask, broadcast netip.Ad
 
 // netmask writes a prefix's length as it was written in 1996.
 func netmask(bits int) netip.Addr {
-	ones := ^uint32(0) << (32 - bits)
-	return netip.AddrFrom4([4]byte{byte(ones >> 24), byte(ones >> 16), byte(ones >> 8), byte(ones)})
+	return netip.AddrFrom4([4]byte(net.CIDRMask(bits, 32)))
 }
 
 // bitsOf is the length of a netmask; ok is false for one with holes.
 func bitsOf(mask netip.Addr) (bits int, ok bool) {
-	for bits := range 33 {
-		if netmask(bits) == mask {
-			return bits, true
-		}
-	}
-	return 0, false
+	bits, size := net.IPMask(mask.AsSlice()).Size()
+	return bits, size == 32
 }
 
 // broadcastOf gives the last address of a network.

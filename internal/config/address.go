@@ -2,7 +2,7 @@ package config
 
 import (
 	"fmt"
-	"math/bits"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -106,10 +106,8 @@ func maskLength(s string) (int, bool) {
 	if err != nil || !a.Is4() {
 		return 0, false
 	}
-	b := a.As4()
-	mask := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
-	ones := bits.LeadingZeros32(^mask)
-	return ones, mask == ^uint32(uint64(0xffffffff)>>ones)
+	ones, size := net.IPMask(a.AsSlice()).Size()
+	return ones, size != 0
 }
 
 // parseAddr reads one IPv4 address, and says more of a bad one than the
