@@ -321,8 +321,7 @@ func (c *card) adopt(facts link.Facts) error {
 	if facts.Encap != link.Ethernet || len(facts.MAC) != 6 {
 		return fmt.Errorf("card %s: %w but %s", c.name, capture.ErrNotEthernet, facts.Encap)
 	}
-	// Said when the table follows already: who reads it can rely on that.
-	err := c.table.update(facts)
+	err := c.table.update(facts) // first, so that who reads what is said can rely on it
 	if c.facts.Index != 0 {
 		known := c.facts
 		known.Up, known.Carrier = facts.Up, facts.Carrier // follow says these
@@ -330,12 +329,11 @@ func (c *card) adopt(facts link.Facts) error {
 			c.log.Info("the card changed", "changes", strings.Join(changes, ", "))
 		}
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		c.facts, c.away = facts, false
+		c.shield()
 	}
-	c.facts, c.away = facts, false
-	c.shield()
-	return nil
+	return err
 }
 
 // shield has the guard follow what is answered for.
