@@ -212,14 +212,8 @@ func statsText(s *control.Stats) []byte {
 		verdicts(&text, i.Verdicts)
 	}
 	fmt.Fprintf(&text, "\nchanged at run time: %s added, %s\n", count(uint64(s.Store.Added), "entry", "entries"), count(uint64(s.Store.Removed), "removal", "removals"))
-	for _, line := range []struct{ what, text string }{
-		{"run-time changes may be missing: ", s.Store.Damage},
-		{"the last change could not be kept: ", s.Store.Error},
-		{"the configuration could not be read again: ", s.Reload.Error},
-	} {
-		if line.text != "" {
-			fmt.Fprintf(&text, "%s%s\n", line.what, line.text)
-		}
+	for _, trouble := range control.Troubles(s.Store, s.Reload) {
+		fmt.Fprintln(&text, trouble)
 	}
 	return text.Bytes()
 }

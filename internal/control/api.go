@@ -232,6 +232,21 @@ type ReloadStats struct {
 	Error  string `json:"error,omitempty"` // of the last one, if it failed
 }
 
+// Troubles tells what is wrong with run-time changes and with the configuration's
+// file, a sentence each.
+func Troubles(kept StoreStats, reload ReloadStats) (list []string) {
+	for _, t := range []struct{ what, text string }{
+		{"run-time changes may be missing: ", kept.Damage},
+		{"the last change could not be kept: ", kept.Error},
+		{"the configuration could not be read again: ", reload.Error},
+	} {
+		if t.text != "" {
+			list = append(list, t.what+t.text)
+		}
+	}
+	return list
+}
+
 // A Top is what happened in a window of about a second.
 type Top struct {
 	Seconds    float64        `json:"seconds"` // how long the window was

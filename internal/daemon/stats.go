@@ -112,15 +112,7 @@ func (d *Daemon) Health(context.Context) *control.Health {
 	}
 	d.statsMu.Lock()
 	defer d.statsMu.Unlock()
-	for _, why := range []struct{ what, text string }{
-		{"run-time changes may be missing: ", d.kept.Damage},
-		{"the last change could not be kept: ", d.kept.Error},
-		{"the configuration could not be read again: ", d.reload.Error},
-	} {
-		if why.text != "" {
-			h.Why = append(h.Why, why.what+why.text)
-		}
-	}
+	h.Why = append(h.Why, control.Troubles(d.kept, d.reload)...)
 	h.OK = len(h.Why) == 0
 	return h
 }
