@@ -210,7 +210,7 @@ func TestHOWTOLineByLine(t *testing.T) {
 		if !strings.Contains(out, "00:8E:B8:83:19:20") {
 			t.Errorf("arping %s: %s", address, out)
 		}
-		if out := s.must(t, s.peer, "ping", "-c", "3", "-i", "0.01", "-W", "2", address); strings.Contains(out, "duplicate") {
+		if out := s.must(t, s.peer, "ping", "-c", "3", "-i", "0.01", "-W", "5", address); strings.Contains(out, "duplicate") {
 			t.Errorf("ping %s: %s", address, out)
 		}
 	}
@@ -236,7 +236,7 @@ func TestHOWTOLineByLine(t *testing.T) {
 func (s *site) counters(t *testing.T) {
 	t.Helper()
 	before := s.entry(t, "eth0:0").Counters
-	s.must(t, s.peer, "ping", "-c", "5", "-i", "0.01", "-s", "1000", "-W", "2", "172.16.3.10")
+	s.must(t, s.peer, "ping", "-c", "5", "-i", "0.01", "-s", "1000", "-W", "5", "172.16.3.10")
 	after, other := s.entry(t, "eth0:0").Counters, s.entry(t, "eth0:1").Counters
 	const frame = 14 + 20 + 8 + 1000
 	rx, tx := after.RxPackets-before.RxPackets, after.TxPackets-before.TxPackets
@@ -315,7 +315,7 @@ func TestMillionAliases(t *testing.T) {
 	t.Logf("added in %v", time.Since(begin))
 	s.must(t, s.peer, "ip", "route", "add", "10.0.0.0/8", "dev", "eth0")
 	for _, address := range []string{"10.0.0.0", "10.22.227.96", "10.45.198.189"} { // the first, one between, the last
-		s.must(t, s.peer, "ping", "-c", "1", "-W", "2", address)
+		s.must(t, s.peer, "ping", "-c", "1", "-W", "5", address)
 	}
 	if out, err := s.peer.Command("ping", "-c", "1", "-W", "1", "10.0.0.1").CombinedOutput(); err == nil {
 		t.Errorf("10.0.0.1 is between two aliases and was answered:\n%s", out)
@@ -323,7 +323,7 @@ func TestMillionAliases(t *testing.T) {
 	begin = time.Now()
 	s.good(t, "ifconfig", "eth0:3", "172.16.3.12")
 	t.Logf("one more in %v", time.Since(begin))
-	s.must(t, s.peer, "ping", "-c", "1", "-W", "2", "172.16.3.12")
+	s.must(t, s.peer, "ping", "-c", "1", "-W", "5", "172.16.3.12")
 	if got, want := s.good(t, "proc", "alias_types"), strings.Replace(howtoTypes, " 2\n", " 4\n", 1); got != want {
 		t.Errorf("proc alias_types printed\n%s\nwant\n%s", got, want)
 	}

@@ -106,7 +106,7 @@ func TestAddAndDelete(t *testing.T) {
 func TestNoReplyIsMissing(t *testing.T) {
 	a, b := lab(t, "ping")
 	p := ipaliasd(t, a, "-c", file(t, howto))
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.100") // no ARP from here on
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.100") // no ARP from here on
 
 	ctx, stop := context.WithCancel(t.Context())
 	var others sync.WaitGroup
@@ -218,7 +218,7 @@ func TestRunTimeChangesLast(t *testing.T) {
 	if got := p.table(t); got != want {
 		t.Errorf("after a restart: %q, want %q", got, want)
 	}
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.11")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.11")
 	// Another one at the same time would write to the same journal.
 	other := start(t, a.Command(binary, "-c", cfg, "--state", state))
 	if other.status(t) != failed || !strings.Contains(other.stderr.String(), fmt.Sprintf("in use by process %d", p.cmd.Process.Pid)) {
@@ -314,10 +314,10 @@ func TestReload(t *testing.T) {
 	if got, want := p.table(t), "v0:0: 172.16.3.10 v0:1: 172.16.3.100 v0:2: 172.16.3.11+"; got != want {
 		t.Errorf("after a wrong file: %q, want %q", got, want)
 	}
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.10")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.10")
 	// A card that is not there: the same.
 	hangup("[interface.v0.aliases]\n\"v0:5\" = \"172.16.3.50\"\n[interface.v7.aliases]\n\"v7:0\" = \"172.16.4.1\"\n", "the old one goes on", 2)
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.10")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.10")
 
 	conn := socket(t, b)
 	hangup("[interface.v0]\nmac = \"02:00:00:00:00:77\"\n[interface.v0.aliases]\n\"v0:5\" = [\"172.16.3.50\", \"172.16.3.11\"]\n", "what=reload", 2)
@@ -326,7 +326,7 @@ func TestReload(t *testing.T) {
 	}
 	conn.Close()
 	must(t, b, "ip", "neigh", "flush", "all")
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.50")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.50")
 	if got := must(t, b, "ip", "neigh", "show", "172.16.3.50"); !strings.Contains(got, "02:00:00:00:00:77") {
 		t.Errorf("neighbour %s, want the new MAC address", got)
 	}

@@ -69,12 +69,12 @@ func TestSetAsideComesBack(t *testing.T) {
 	}
 	p.refused(t, control.Add, "v0:3", "172.16.3.51")
 	p.edit(t, control.Delete, "v0:5", "172.16.3.80") // has nothing to do with it
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.55")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.55")
 	p.edit(t, control.Delete, "v0:5", "172.16.3.55")
 	if got, want := p.table(t), "v0:0: 172.16.3.10 v0:1: 172.16.3.100 v0:5: 172.16.3.55- 172.16.3.80- v0:2: 172.16.3.50-172.16.3.59+"; got != want {
 		t.Errorf("what was in the way is gone: %q, want %q", got, want)
 	}
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.51")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.51")
 	p.interrupt(t)
 }
 

@@ -95,7 +95,7 @@ func TestCardDownAndUp(t *testing.T) {
 		must(t, a, "ip", "link", "set", netlab.CardA, "up")
 		p.wait(t, p.stderr, "the card is up", time+1)
 		awaitAnnouncements(t, conn, "172.16.3.10", "172.16.3.100")
-		must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.10")
+		must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.10")
 		conn.Close()
 	}
 	p.interrupt(t)
@@ -109,7 +109,7 @@ func TestCarrierLostAndBack(t *testing.T) {
 	conn := socket(t, b)
 	must(t, b, "ip", "link", "set", netlab.CardB, "up")
 	awaitAnnouncements(t, conn, "172.16.3.10", "172.16.3.100")
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.10")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.10")
 }
 
 func TestCardDownAtStart(t *testing.T) {
@@ -119,19 +119,19 @@ func TestCardDownAtStart(t *testing.T) {
 	p.wait(t, p.stderr, "the card is down, waiting", 1)
 	must(t, a, "ip", "link", "set", netlab.CardA, "up")
 	p.wait(t, p.stdout, "answering for 2 addresses", 1)
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.10")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.10")
 	p.interrupt(t)
 }
 
 func TestCardRemovedAndMadeAgain(t *testing.T) {
 	a, b := lab(t, "ping")
 	p := ipaliasd(t, a, "-c", file(t, howto))
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.10")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.10")
 	must(t, a, "ip", "link", "del", netlab.CardA)
 	p.wait(t, p.stderr, "does not exist, waiting", 1)
 	again(t, a, b)
 	p.wait(t, p.stderr, "the card is up", 1)
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.10")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.10")
 	p.interrupt(t)
 	if !strings.Contains(p.stdout.String(), "echo-answered                2") {
 		t.Errorf("the totals are not those of both cards:\n%s", p.stdout)
@@ -158,7 +158,7 @@ func TestWaitForMissingCard(t *testing.T) {
 	p.wait(t, p.stderr, "does not exist, waiting", 1)
 	again(t, a, b)
 	p.wait(t, p.stdout, "answering for 2 addresses", 1)
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.10")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.10")
 	p.interrupt(t)
 }
 
@@ -232,7 +232,7 @@ func TestHostTakesAlias(t *testing.T) {
 func TestCardGetsAnotherMAC(t *testing.T) {
 	a, b := lab(t, "ping")
 	p := ipaliasd(t, a, "-c", file(t, howto))
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.10")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.10")
 	must(t, a, "ip", "link", "set", netlab.CardA, "address", "02:00:00:00:00:55")
 	p.wait(t, p.stderr, "02:00:00:00:00:55", 1)
 	must(t, b, "ip", "neigh", "flush", "all")

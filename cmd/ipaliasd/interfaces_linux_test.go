@@ -24,7 +24,7 @@ func TestCardRenamed(t *testing.T) {
 	}
 	rename("v9", netlab.CardA)
 	p.wait(t, p.stderr, `msg="the card is up"`, 1)
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.10")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.10")
 
 	// Another card gets the name, while the old one lives on.
 	must(t, a, "ip", "link", "set", netlab.CardA, "down")
@@ -34,7 +34,7 @@ func TestCardRenamed(t *testing.T) {
 	must(t, b, "ip", "addr", "flush", "dev", "v8")
 	again(t, a, b)
 	p.wait(t, p.stderr, `msg="the card is up"`, 2)
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.10")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.10")
 	p.interrupt(t)
 }
 
@@ -51,7 +51,7 @@ func TestCardRenamedWhileUp(t *testing.T) {
 	}
 	must(t, a, "ip", "link", "set", "v9", "name", netlab.CardA)
 	p.wait(t, p.stderr, `msg="the card is up"`, 1)
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.10")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.10")
 	p.interrupt(t)
 }
 
@@ -62,7 +62,7 @@ func TestCardGetsAnotherMTU(t *testing.T) {
 	must(t, b, "ip", "link", "set", netlab.CardB, "mtu", "1000")
 	must(t, a, "ip", "link", "set", netlab.CardA, "mtu", "1000")
 	p.wait(t, p.stderr, "MTU 1500 -> 1000", 1)
-	must(t, b, "ping", "-c", "1", "-W", "2", "-s", "3000", "172.16.3.10")
+	must(t, b, "ping", "-c", "1", "-W", "5", "-s", "3000", "172.16.3.10")
 	p.interrupt(t)
 	if got := strings.Count(p.stderr.String(), "MTU"); got != 1 {
 		t.Errorf("the MTU is said %d times, want once", got)
@@ -77,7 +77,7 @@ func TestMacvlan(t *testing.T) {
 	}
 	must(t, a, "ip", "link", "set", "mv0", "up")
 	p := ipaliasd(t, a, "-i", "mv0", "-a", "172.16.3.77")
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.77")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.77")
 	if got := must(t, b, "ip", "neigh", "show", "172.16.3.77"); !strings.Contains(got, "02:00:00:00:00:44") {
 		t.Errorf("neighbour %s", got)
 	}
@@ -106,7 +106,7 @@ func TestBridgePortIsRefused(t *testing.T) {
 	}
 	// What it says is right.
 	p = ipaliasd(t, a, "-i", "br0", "-a", "172.16.3.10")
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.10")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.10")
 	p.interrupt(t)
 }
 
@@ -114,7 +114,7 @@ func TestCardBecomesBridgePort(t *testing.T) {
 	a, b := lab(t, "ping")
 	bridge(t, a)
 	p := ipaliasd(t, a, "-c", file(t, howto))
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.10")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.10")
 	must(t, a, "ip", "link", "set", netlab.CardA, "master", "br0")
 	p.wait(t, p.stderr, "the card is a port of the bridge br0: answer on br0 instead", 1)
 	if out, ok := client(b, "ping", "-c", "1", "-W", "1", "172.16.3.10"); ok {
@@ -123,7 +123,7 @@ func TestCardBecomesBridgePort(t *testing.T) {
 	must(t, a, "ip", "link", "set", netlab.CardA, "mtu", "1400") // an event that is no news
 	must(t, a, "ip", "link", "set", netlab.CardA, "nomaster")
 	p.wait(t, p.stderr, `msg="the card is up"`, 1)
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.10")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.10")
 	p.interrupt(t)
 	if got := strings.Count(p.stderr.String(), "port of the bridge"); got != 1 {
 		t.Errorf("the bridge is said %d times, want once", got)

@@ -75,11 +75,11 @@ func TestHOWTO(t *testing.T) {
 // the main address is the kernel's alone, an alias the daemon's alone.
 func answered(t *testing.T, b *netlab.Namespace, address string) {
 	t.Helper()
-	out, ok := client(b, "arping", "-I", netlab.CardB, "-c", "2", "-w", "3", address)
+	out, ok := client(b, "arping", "-I", netlab.CardB, "-c", "2", "-w", "10", address)
 	if !ok || !strings.Contains(out, "Received 2 response") {
 		t.Errorf("arping %s: want two answers to two requests\n%s", address, out)
 	}
-	out, ok = client(b, "ping", "-c", "3", "-i", "0.01", "-W", "2", address)
+	out, ok = client(b, "ping", "-c", "3", "-i", "0.01", "-W", "5", address)
 	if !ok || !strings.Contains(out, " 3 received") || strings.Contains(out, "duplicate") {
 		t.Errorf("ping %s: want three answers to three requests\n%s", address, out)
 	}
@@ -137,7 +137,7 @@ func TestInterrupt(t *testing.T) {
 	if promiscuity(t, a) == 0 {
 		t.Error("the card is not promiscuous while the daemon runs")
 	}
-	must(t, b, "ping", "-c", "3", "-i", "0.01", "-W", "2", "172.16.3.10")
+	must(t, b, "ping", "-c", "3", "-i", "0.01", "-W", "5", "172.16.3.10")
 	p.interrupt(t)
 	if n := promiscuity(t, a); n != 0 {
 		t.Errorf("the card was left promiscuous (%d)", n)
@@ -161,7 +161,7 @@ func TestSixteenMillion(t *testing.T) {
 		t.Errorf("first line %q", got)
 	}
 	for _, address := range []string{"10.0.0.0", "10.127.255.1", "10.255.255.255"} {
-		must(t, b, "ping", "-c", "1", "-W", "2", address)
+		must(t, b, "ping", "-c", "1", "-W", "5", address)
 	}
 }
 
@@ -171,7 +171,7 @@ func TestEmptyTable(t *testing.T) {
 	if got := p.stdout.String(); !strings.Contains(got, "answering for no address yet") {
 		t.Errorf("first line %q", got)
 	}
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.1")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.1")
 	p.interrupt(t)
 }
 
@@ -183,7 +183,7 @@ func TestCapabilityIsEnough(t *testing.T) {
 		"--inh-caps=-all,+net_raw", "--ambient-caps=-all,+net_raw", "--bounding-set=-all,+net_raw",
 		binary, "-i", netlab.CardA, "-a", "172.16.3.10"))
 	p.wait(t, p.stdout, "answering for 1 address", 1)
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.10")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.10")
 	p.interrupt(t)
 }
 

@@ -106,6 +106,6 @@ func TestLogReaderEnds(t *testing.T) {
 	p.wait(t, p.stdout, "answering for", 1)
 	r.Close()
 	p.edit(t, control.Add, "v0:2", "172.16.3.11") // is logged
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.11")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.11")
 	p.interrupt(t)
 }

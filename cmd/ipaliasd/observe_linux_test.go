@@ -152,7 +152,7 @@ func TestObserveAndReload(t *testing.T) {
 		t.Errorf("changes %q, want %q", got, want)
 	}
 	awaitAnnouncements(t, conn, "172.16.3.10", "172.16.3.100")
-	must(t, b, "arping", "-I", netlab.CardB, "-c", "1", "-w", "2", "172.16.3.10")
+	must(t, b, "arping", "-I", netlab.CardB, "-c", "1", "-w", "10", "172.16.3.10")
 
 	reload(watch)
 	w := tap(t, b)

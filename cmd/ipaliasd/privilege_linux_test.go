@@ -102,7 +102,7 @@ func TestPrivileges(t *testing.T) {
 			}
 			p.wait(t, p.stderr, "the card is up", 1)
 			address(t, a, b)
-			must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.11")
+			must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.11")
 			if _, err := p.client().Reload(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -216,7 +216,7 @@ func TestKilledAtAnyTime(t *testing.T) {
 	p := ipaliasd(t, a, args...)
 	p.socket = filepath.Join(dir, "run", "s")
 	p.edit(t, control.Add, "v0:2", "172.16.3.11")
-	must(t, b, "ping", "-c", "1", "-W", "2", "172.16.3.11")
+	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.11")
 	// While it lives nobody else takes its place, and hears who has it.
 	other := start(t, a.Command(binary, "-c", cfg, "--ephemeral", "--socket", p.socket))
 	if other.status(t) != failed || !strings.Contains(other.stderr.String(), fmt.Sprintf("in use by process %d (ipaliasd)", p.cmd.Process.Pid)) {
