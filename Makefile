@@ -43,12 +43,13 @@ benchonce: ## each benchmark once: they work, and their answers are right
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
 
 .PHONY: lint
-lint: ## formatting, vet, staticcheck, go.mod, manual pages
+lint: ## formatting, vet, staticcheck, both go.mod, manual pages
 	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); \
 	if [ -n "$$unformatted" ]; then echo "not as gofmt has it:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
+	cd bench/peers && $(GO) mod tidy -diff && $(GO) vet ./...
 	@sh scripts/tools.sh mandoc
 	mandoc -T lint -W warning packaging/man/*
 
