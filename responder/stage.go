@@ -6,14 +6,14 @@ const stageRows = 1 << 13
 
 // window is how many slots from its home on a search looks at without a branch, whose
 // outcome nobody could foresee: in an index that is five eighths full every second
-// search goes beyond the first slot, but one in some fifteen beyond the fourth.
+// search goes beyond the first slot, but few beyond the fourth.
 const window = 4
 
 // stage finds the rows of a chunk's targets before the first frame is answered. In a
 // large ledger a slot of the index and a row are a miss each, of a hundred
 // nanoseconds. Here those of different frames do not depend on each other, so that
-// the processor waits for many at once: first all slots, then all rows. It looks some
-// hundred instructions ahead, so these two loops do nothing else.
+// the processor waits for many at once: first all slots, then all rows. It looks only
+// so many instructions ahead, so these two loops do nothing else.
 func (w *Worker) stage(l *link, frames [][]byte) {
 	own, sum := w.ledger, uint32(0)
 	var hashes [chunk]uint32
