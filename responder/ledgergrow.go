@@ -13,9 +13,9 @@ func fullAt(slots int) int {
 	return slots / 4 * 3
 }
 
-// slotsFor is how many slots an index for so many rows begins with: five eighths of them
+// slotsFor is how many slots an index for so many rows begins with: half of them
 // are filled then, or less where that costs next to nothing.
-func slotsFor(rows int) int { return max(indexMin, rows*8/5, min(8*rows, sparse)) }
+func slotsFor(rows int) int { return max(indexMin, 2*rows, min(8*rows, sparse)) }
 
 // grow begins a new index, larger or with fewer slots that are no longer used. The
 // rows move into it a few at a time.

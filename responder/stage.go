@@ -5,7 +5,7 @@ package responder
 const stageRows = 1 << 13
 
 // window is how many slots from its home on a search looks at without a branch, whose
-// outcome nobody could foresee: in an index that is five eighths full every second
+// outcome nobody could foresee: in an index that fills up every second or third
 // search goes beyond the first slot, but few beyond the fourth.
 const window = 4
 
@@ -13,7 +13,7 @@ const window = 4
 // large ledger a slot of the index and a row are a miss each, of a hundred
 // nanoseconds. Here those of different frames do not depend on each other, so that
 // the processor waits for many at once: first all slots, then all rows. It looks only
-// so many instructions ahead, so these two loops do nothing else.
+// so many instructions ahead, so the two loops that miss do nothing else.
 func (w *Worker) stage(l *link, frames [][]byte) {
 	own, sum := w.ledger, uint32(0)
 	var hashes [chunk]uint32
@@ -23,8 +23,9 @@ func (w *Worker) stage(l *link, frames [][]byte) {
 		sum += own.index[home(h, len(own.index))]
 	}
 	for i := range frames {
-		n := own.guess(hashes[i&(chunk-1)])
-		w.rows[i&(chunk-1)] = n
+		w.rows[i&(chunk-1)] = own.guess(hashes[i&(chunk-1)])
+	}
+	for _, n := range w.rows[:len(frames)] {
 		r := &own.rows[n]
 		sum += r.addr + uint32(r.tx.load()) // its two ends: they may lie in two lines
 	}
