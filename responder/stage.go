@@ -79,7 +79,7 @@ func (l *ledger) tagged(h, tag uint32) uint32 {
 	}
 }
 
-// source is the address that an untagged frame comes from, likewise.
+// source is the address that an untagged frame comes from, if it is ARP or IPv4 at all.
 func source(frame []byte) uint32 {
 	if len(frame) < plainLen {
 		return 0
@@ -91,7 +91,7 @@ func source(frame []byte) uint32 {
 	return be32(frame[at : at+4])
 }
 
-// target is the address that an untagged frame asks for, if it is ARP or IPv4 at all.
+// target is the address that it asks for, likewise.
 func target(frame []byte) uint32 {
 	if len(frame) < plainLen {
 		return 0
