@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ipalias/ipalias/internal/config"
+	"github.com/ipalias/ipalias/internal/version"
 )
 
 // Exit status.
@@ -96,12 +97,14 @@ wrong.`,
   ipalias replay -c howto.toml -w answers.pcap requests.pcap
   ipalias explain -c howto.toml requests.pcap
   sudo ipalias lab`,
+		Version:       version.String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return errNoCommand
 		},
 	}
+	root.SetVersionTemplate(version.Line("ipalias")) // as the command version prints it
 	root.AddCommand(
 		checkCommand(e),
 		replayCommand(e),

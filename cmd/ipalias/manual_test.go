@@ -30,7 +30,15 @@ func TestManual(t *testing.T) {
 			walk(c, item)
 		}
 	}
-	walk(rootCommand(env{}), "")
+	root := rootCommand(env{})
+	root.InitDefaultVersionFlag()
+	walk(root, "")
+	root.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if !slices.Contains(page[""], "-"+f.Name) {
+			t.Errorf("nothing is told of --%s", f.Name)
+		}
+		named = append(named, "-"+f.Name, f.Shorthand)
+	})
 	for _, flag := range page[""] { // the options of many commands
 		if !slices.Contains(named, flag) && flag != "h" && flag != "-help" {
 			t.Errorf("no command has the flag -%s", flag)

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"io"
 	"runtime"
 
 	"github.com/spf13/cobra"
@@ -30,7 +30,7 @@ func versionCommand(e env) *cobra.Command {
 			if asJSON {
 				return printJSON(e.stdout, r)
 			}
-			_, err := fmt.Fprintf(e.stdout, "ipalias %s (%s %s/%s)\n", r.Version, r.Go, r.OS, r.Arch)
+			_, err := io.WriteString(e.stdout, version.Line("ipalias"))
 			return err
 		},
 	}

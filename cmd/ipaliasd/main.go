@@ -105,6 +105,7 @@ again; one that is wrong is refused as a whole, and the old one goes on.`,
 			return serve(cmd.Context(), e, cfg, read, o)
 		},
 	}
+	cmd.SetVersionTemplate(version.Line("ipaliasd"))
 	flags := cmd.Flags()
 	flags.StringVarP(&file, "config", "c", "", "read the configuration from `FILE`")
 	flags.StringVarP(&card, "interface", "i", "", "listen on `CARD`; without -a for nothing yet")

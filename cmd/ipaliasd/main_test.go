@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ipalias/ipalias/internal/version"
 )
 
 func TestCommandLine(t *testing.T) {
@@ -21,7 +23,7 @@ func TestCommandLine(t *testing.T) {
 	}{
 		{"nothing", nil, misuse, nil, []string{"ipaliasd: nothing to do", "Usage:", "--config"}},
 		{"help", []string{"--help"}, done, []string{"Usage:", "Examples:", "ipaliasd -i eth0 -a 172.16.3.10"}, nil},
-		{"version", []string{"--version"}, done, []string{"ipaliasd version "}, nil},
+		{"version", []string{"--version"}, done, []string{"ipaliasd " + version.String() + " (go"}, nil},
 		{"unknown flag", []string{"--fast"}, misuse, nil, []string{"--fast", "Try 'ipaliasd --help'"}},
 		{"flag without value", []string{"-c"}, misuse, nil, []string{"-c", "Try 'ipaliasd --help'"}},
 		{"argument", []string{"eth0"}, misuse, nil, []string{`"eth0"`, "Try 'ipaliasd --help'"}},

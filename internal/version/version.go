@@ -1,7 +1,11 @@
 // Package version tells which version of the source a program was built from.
 package version
 
-import "runtime/debug"
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
 
 // version is set by the linker: -ldflags "-X github.com/ipalias/ipalias/internal/version.version=v1.2.3".
 var version string
@@ -17,6 +21,11 @@ func String() string {
 		return "unknown"
 	}
 	return fromBuild(info)
+}
+
+// Line is what a program prints of its version: "ipaliasd 1.2.3 (go1.26 linux/amd64)".
+func Line(program string) string {
+	return fmt.Sprintf("%s %s (%s %s/%s)\n", program, String(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 func fromBuild(info *debug.BuildInfo) string {
