@@ -2,6 +2,7 @@ package responder
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 )
 
@@ -89,4 +90,78 @@ func (i *Interface) take(a Alias) error {
 		i.Aliases = slices.Delete(i.Aliases, k, k+1)
 	}
 	return nil
+}
+
+// Held finds an address of wanted that an interface has under another label than this
+// one, whether it answers for it or not: what Amend would refuse. It is for who has
+// something to do before an Amend that is hard to undo.
+func (r *Responder) Held(iface, label string, wanted Ranges) (shared Range, by string, held bool) {
+	l := r.set.Load().byName(iface)
+	if l == nil {
+		return Range{}, "", false
+	}
+	defer runtime.KeepAlive(l)
+	t := l.table
+	for _, w := range wanted.v4 {
+		if w.first != w.last {
+			return t.heldAmong(label, wanted.Sorted().v4)
+		}
+	}
+	for _, w := range wanted.v4 {
+		if n := t.holderOf(w.first); n != nobody && t.labels[n].name != label {
+			return w.wide(), t.labels[n].name, true
+		}
+	}
+	return Range{}, "", false
+}
+
+// holderOf gives the label that has an address, nobody if none has.
+func (t *table) holderOf(a uint32) uint32 {
+	if e, ok := t.entryOf(a); ok {
+		return e.label
+	}
+	if reason(t.holes, a) == "" {
+		return nobody
+	}
+	for _, b := range t.barred {
+		if b.first == a {
+			return b.label
+		}
+	}
+	for n := range t.labels {
+		if _, ok := t.labels[n].run(a); ok {
+			return uint32(n)
+		}
+	}
+	return nobody
+}
+
+// heldAmong goes through all that t has, once: ranges are added seldom.
+func (t *table) heldAmong(label string, wanted []run4) (shared Range, by string, held bool) {
+	within := func(n uint32, have run4) bool {
+		k := reaching(wanted, have.first, 0)
+		if t.labels[n].name == label || k == len(wanted) || wanted[k].first > have.last {
+			return false
+		}
+		shared, by, held = run4{max(wanted[k].first, have.first), min(wanted[k].last, have.last)}.wide(), t.labels[n].name, true
+		return true
+	}
+	for n := range t.labels {
+		for _, have := range t.labels[n].runs {
+			if within(uint32(n), have) {
+				return shared, by, held
+			}
+		}
+	}
+	for _, b := range t.barred {
+		if within(b.label, run4{b.first, b.last}) {
+			return shared, by, held
+		}
+	}
+	for e := range t.all {
+		if within(e.label, run4{e.first, e.last}) {
+			return shared, by, held
+		}
+	}
+	return shared, by, held
 }

@@ -28,6 +28,7 @@ func TestAmendAgainstPublish(t *testing.T) {
 		for range 12 {
 			remove, add := randomDifference(random, &i)
 			next, has := change(i, remove, add)
+			heldWhereRefused(t, amended, i, add)
 			_, err := amended.Amend("v0", remove, add)
 			var overlap *responder.OverlapError
 			switch {
@@ -53,6 +54,24 @@ func TestAmendAgainstPublish(t *testing.T) {
 	}
 	if good < 100 || overlapping < 20 || missing < 20 {
 		t.Errorf("%d differences were good, %d overlapped, %d took what was not there: the test no longer tries what it should", good, overlapping, missing)
+	}
+}
+
+// heldWhereRefused tells that Held finds an overlap just where a change would be refused for it.
+func heldWhereRefused(t *testing.T, r *responder.Responder, i responder.Interface, add []responder.Alias) {
+	t.Helper()
+	for _, a := range add {
+		shared, by, held := r.Held("v0", a.Label, a.Ranges)
+		if held && (by == a.Label || a.Ranges.Shared(responder.RangesOf(shared)).Len() == 0) {
+			t.Fatalf("%v of %s overlaps %s of %s", a.Ranges, a.Label, shared, by)
+		}
+		next, _ := change(i, nil, []responder.Alias{a})
+		_, err := responder.Check(&next)
+		var overlap *responder.OverlapError
+		others := errors.As(err, &overlap) && slices.ContainsFunc(overlap.Overlaps, func(o responder.Overlap) bool { return o.LabelA != o.LabelB })
+		if others != held {
+			t.Fatalf("%v of %s: held %v by %q, but Check says %v", a.Ranges, a.Label, held, by, err)
+		}
 	}
 }
 

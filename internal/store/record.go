@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"io"
-	"os"
 )
 
 const headerSize = 12
@@ -27,6 +26,7 @@ func frame(payload []byte) []byte {
 // findings is what scan tells of a journal.
 type findings struct {
 	good      int64 // bytes up to the end of the last whole record
+	whole     int   // records that replay took
 	tail      int64 // bytes behind it that an interrupted append left
 	damaged   int   // places that are neither
 	damagedAt int64 // offset of the first of them
@@ -43,7 +43,7 @@ func (f *findings) damage(at int64, why string) {
 // scan hands the payload of every good record in f to replay, which may keep
 // it. Behind a damaged payload it goes on with the next record; a
 // damaged header leaves nothing to go on with.
-func scan(f *os.File, replay func([]byte) error) (found findings, err error) {
+func scan(f io.Reader, replay func([]byte) error) (found findings, err error) {
 	text, err := io.ReadAll(f)
 	if err != nil {
 		return found, err
@@ -78,6 +78,8 @@ func scan(f *os.File, replay func([]byte) error) (found findings, err error) {
 			found.damage(int64(at), "a record's checksum is wrong")
 		} else if err := replay(payload); err != nil {
 			found.damage(int64(at), err.Error())
+		} else {
+			found.whole++
 		}
 		at += headerSize + length
 	}

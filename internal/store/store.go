@@ -24,11 +24,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"time"
 )
 
 const (
@@ -58,106 +58,103 @@ var (
 type Store struct {
 	dir     string
 	log     *slog.Logger
-	lock    *os.File
-	journal *os.File
-	size    int64 // of the journal as far as it is good, in bytes
-	base    int64 // size after the last compaction
-	torn    bool  // what lies behind size could not be taken away yet
+	lock    *os.File // nil where there is no file to lock and none can be made
+	journal *os.File // nil while it is frozen
+	size    int64    // of the journal as far as it is good, in bytes
+	base    int64    // size after the last compaction
+	torn    bool     // what lies behind size could not be taken away yet
+	frozen  error    // why nothing can be committed now
 	damage  string
+
+	// Of the journal as Open found it; what is wrong with it thaw puts in order.
+	read  fs.FileInfo // nil: there was none
+	found findings
+	kept  [][]byte // what could be read of a damaged one, until a new one holds it
 }
 
 // Open opens the journal in dir, both of which are made where they do not
 // exist, and hands every payload to replay, in the order they were committed. A
 // payload is valid until replay returns; one that replay refuses counts as damaged.
 //
-// What a power cut left of an unfinished record is dropped. A damaged file
-// is set aside as changes.journal.damaged-TIME and a new one holds what was
-// readable in it. Both are logged; Damage tells of the latter as long as the
-// store is open.
+// Of what a power cut left of an unfinished record a copy is kept as
+// changes.journal.cut-TIME, then it is dropped. A damaged file is set aside as
+// changes.journal.damaged-TIME and a new one holds what was readable in it. Both are
+// logged; Damage tells of them as long as the store is open.
+//
+// A journal that can be read but not written to, or not put in order for want of
+// room, is opened all the same: what was promised holds. Frozen tells why nothing can be
+// added.
 func Open(dir string, log *slog.Logger, replay func(payload []byte) error) (*Store, error) {
 	s := &Store{dir: dir, log: log}
-	err := os.MkdirAll(dir, 0o750)
-	if err == nil {
-		s.lock, err = acquire(filepath.Join(dir, lockName))
-	}
-	if err != nil {
-		if _, missing := os.Stat(s.path()); missing != nil && !errors.Is(err, ErrLocked) {
-			err = fmt.Errorf("%w: %w", ErrNoPlace, err)
-		}
+	if err := s.enter(); err != nil {
 		return nil, fmt.Errorf("open state directory %s: %w", dir, err)
 	}
 	if err := s.load(replay); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
+	if err := s.thaw(); err != nil {
+		log.Error("run-time changes are refused until they can be kept", "error", err)
+		if s.damage == "" {
+			s.damage = s.describe("")
+		}
+		if s.damage != "" {
+			log.Error("run-time changes may be missing: " + s.damage)
+		}
+	}
 	return s, nil
+}
+
+// enter makes the directory and takes its lock.
+func (s *Store) enter() error {
+	err := os.MkdirAll(s.dir, 0o750)
+	if err == nil {
+		s.lock, err = acquire(filepath.Join(s.dir, lockName))
+	}
+	if err == nil || errors.Is(err, ErrLocked) {
+		return err
+	}
+	if _, missing := os.Stat(s.path()); missing != nil {
+		return fmt.Errorf("%w: %w", ErrNoPlace, err)
+	}
+	return nil // thaw tells what is wrong
 }
 
 func (s *Store) path() string { return filepath.Join(s.dir, journalName) }
 
-// Damage tells where the damaged file was set aside that was found when the
-// store was opened, and what is missing. It is "" if there was none.
+// Damage tells what was wrong with the journal when the store was opened, what is missing
+// and where the rest was put. It is "" if nothing was.
 func (s *Store) Damage() string { return s.damage }
 
-// load reads the journal and opens it for appending.
+// Frozen tells why nothing can be committed, nil if something can. Each Commit tries
+// again.
+func (s *Store) Frozen() error { return s.frozen }
+
+// load reads the journal. There may be none.
 func (s *Store) load(replay func([]byte) error) error {
-	os.Remove(s.path() + ".new") // of a compaction that did not finish
-	f, err := os.OpenFile(s.path(), os.O_RDWR, 0)
+	f, err := os.Open(s.path())
 	if errors.Is(err, os.ErrNotExist) {
-		return s.rewrite(func(func([]byte) bool) {})
+		return nil
 	}
 	if err != nil {
 		return err
 	}
+	defer f.Close()
+	if s.read, err = f.Stat(); err != nil {
+		return err
+	}
 	var kept [][]byte
-	found, err := scan(f, func(payload []byte) error {
+	s.found, err = scan(f, func(payload []byte) error {
 		if err := replay(payload); err != nil {
 			return err
 		}
 		kept = append(kept, payload)
 		return nil
 	})
-	if err != nil {
-		f.Close()
-		return err
+	if s.found.damaged > 0 {
+		s.kept = kept
 	}
-	switch {
-	case found.damaged > 0:
-		f.Close()
-		return s.setAside(found, kept)
-	case found.tail > 0, found.good == 0:
-		s.log.Warn("the journal ends in an unfinished change, which is dropped", "file", s.path(), "bytes", found.tail)
-	}
-	if found.good == 0 { // not even the magic is complete
-		f.Close()
-		return s.rewrite(func(func([]byte) bool) {})
-	}
-	s.journal, s.size, s.base, s.torn = f, found.good, found.good, found.tail > 0
-	return s.mend()
-}
-
-// setAside keeps the damaged journal under another name, and what was readable
-// in it as the journal.
-func (s *Store) setAside(found findings, kept [][]byte) error {
-	aside := s.path() + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000000Z")
-	// A link first: at no time is there no file under the name of the journal.
-	if err := os.Link(s.path(), aside); err != nil {
-		return fmt.Errorf("set the damaged journal aside: %w", err)
-	}
-	err := s.rewrite(func(yield func([]byte) bool) {
-		for _, payload := range kept {
-			if !yield(payload) {
-				return
-			}
-		}
-	})
-	if err != nil {
-		return err
-	}
-	s.damage = fmt.Sprintf("the journal was damaged from byte %d on (%s); it was set aside as %s, %d changes of it could be read",
-		found.damagedAt, found.why, aside, len(kept))
-	s.log.Error("run-time changes may be missing: " + s.damage)
-	return nil
+	return err
 }
 
 // Commit makes payload durable and then calls apply; it returns when both are
@@ -165,6 +162,9 @@ func (s *Store) setAside(found findings, kept [][]byte) error {
 func (s *Store) Commit(payload []byte, apply func() error) error {
 	if len(payload) > MaxRecord {
 		return fmt.Errorf("a change of %d bytes is too large to be kept, at most %d", len(payload), MaxRecord)
+	}
+	if s.frozen != nil && s.thaw() != nil {
+		return s.frozen
 	}
 	if err := s.mend(); err != nil {
 		return fmt.Errorf("write journal: %w", err)
@@ -204,7 +204,24 @@ func (s *Store) mend() error {
 
 // Due tells whether the journal has grown so much since it was last compacted
 // that it is worth doing again.
-func (s *Store) Due() bool { return s.size > max(2*s.base, compactFloor) }
+func (s *Store) Due() bool { return s.frozen == nil && s.size > max(2*s.base, compactFloor) }
+
+// Each hands every payload that was committed to f, which may keep it, until f fails.
+func (s *Store) Each(f func(payload []byte) error) (err error) {
+	found, failed := scan(io.NewSectionReader(s.journal, 0, s.size), func(payload []byte) error {
+		if err == nil {
+			err = f(payload)
+		}
+		return err
+	})
+	if err == nil && failed == nil && found.damaged > 0 {
+		failed = errors.New(found.why)
+	}
+	if err = errors.Join(err, failed); err != nil {
+		return fmt.Errorf("read journal: %w", err)
+	}
+	return nil
+}
 
 // Compact replaces the journal by one that holds payloads alone: whoever has
 // replayed them is where it is who has replayed the old one. After an error the
@@ -275,5 +292,8 @@ func (s *Store) Close() error {
 	if s.journal != nil {
 		err = s.journal.Close()
 	}
-	return errors.Join(err, s.lock.Close())
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
+	return err
 }

@@ -120,11 +120,26 @@ func TestCutAtEveryByte(t *testing.T) {
 				s.Close()
 				continue
 			}
-			if !slices.Equal(got, three[:whole]) || s.Damage() != "" {
-				t.Fatalf("cut at %d: found %q, want the first %d; %s", cut, got, whole, s.Damage())
+			if !slices.Equal(got, three[:whole]) {
+				t.Fatalf("cut at %d: found %q, want the first %d", cut, got, whole)
 			}
-			if said := strings.Contains(log, "unfinished"); said != (cut != ends[whole] || zeros > 0) {
-				t.Errorf("cut at %d: logged %q", cut, log)
+			end := ends[whole] // of what is in order
+			if cut < len(magic) {
+				end = 0
+			}
+			inside := cut != end || zeros > 0 || cut == 0
+			if s.Damage() != "" != inside || strings.Contains(log, "level=WARN") != inside || !strings.Contains(log, s.Damage()) {
+				t.Errorf("cut at %d: damage %q, logged %q", cut, s.Damage(), log)
+			}
+			// What was cut in two is kept beside the journal, which then goes on without it.
+			tail := append(text[end:cut:cut], make([]byte, zeros)...)
+			switch kept, err := filepath.Glob(filepath.Join(dir, journalName+".cut-*")); {
+			case err != nil || len(kept) != min(len(tail), 1):
+				t.Fatalf("cut at %d: copies %q of %d bytes, %v", cut, kept, len(tail), err)
+			case len(kept) == 1:
+				if got, err := os.ReadFile(kept[0]); err != nil || !bytes.Equal(got, tail) || !strings.Contains(s.Damage(), kept[0]) {
+					t.Errorf("cut at %d: a copy of %q, want %q (%v); %s", cut, got, tail, err, s.Damage())
+				}
 			}
 			commit(t, s, "next")
 			s.Close()
@@ -279,5 +294,20 @@ func TestNoPlace(t *testing.T) {
 	}
 	if _, err := Open(dir, slog.New(slog.DiscardHandler), nil); err == nil || errors.Is(err, ErrNoPlace) {
 		t.Errorf("error %v, want one about the journal", err)
+	}
+}
+
+// Each gives what was committed, and nothing of what was not.
+func TestEach(t *testing.T) {
+	s, _, _ := open(t, t.TempDir())
+	commit(t, s, three...)
+	s.Commit([]byte("refused"), func() error { return errors.New("no") })
+	var got []string
+	if err := s.Each(func(p []byte) error { got = append(got, string(p)); return nil }); err != nil || !slices.Equal(got, three) {
+		t.Errorf("found %q, want %q; %v", got, three, err)
+	}
+	refusal := errors.New("no")
+	if err := s.Each(func(p []byte) error { return refusal }); !errors.Is(err, refusal) {
+		t.Errorf("error %v, want %v", err, refusal)
 	}
 }
