@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ipalias/ipalias/internal/configtext"
+	"github.com/ipalias/ipalias/internal/config"
 	"github.com/ipalias/ipalias/internal/control"
 )
 
@@ -125,10 +125,13 @@ daemon, and only now.`,
 	return cmd
 }
 
-// readSource reads a configuration, and writes it anew with the contents of the
-// files that it names.
+// readSource reads a configuration with the files that it names. It goes to the daemon
+// as it is, so that what the daemon says of a line is about the line that people see.
 func readSource(file string) (*control.Source, error) {
-	cfg, err := loadConfig(file)
+	if file == "" {
+		return nil, errNoConfig
+	}
+	text, files, err := config.LoadToSend(file)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +139,6 @@ func readSource(file string) (*control.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, files := configtext.Pack(cfg)
 	return &control.Source{Name: name, Text: text, Files: files}, nil
 }
 
@@ -239,8 +241,14 @@ daemon's own file, nor over any that it did not write itself.`,
 	return cmd
 }
 
-// writeSaved writes a file whole or not at all, and none that somebody else wrote.
+// writeSaved writes a file whole or not at all, and none that somebody else wrote. Where
+// path is a link, what it leads to is written.
 func writeSaved(path string, saved *control.Saved) error {
+	if _, err := os.Lstat(path); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			return fmt.Errorf("save: %w", err)
+		}
+	}
 	if info, err := os.Stat(path); err == nil {
 		if own, err := os.Stat(saved.Source); err == nil && os.SameFile(info, own) {
 			return fmt.Errorf("%s is the daemon's own configuration: save writes over no file that people write", path)

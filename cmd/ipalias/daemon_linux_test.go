@@ -159,6 +159,11 @@ func TestDaemonCommands(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for name, to := range map[string]string{"own.link": "own.toml", "here": ".", "nothing.link": "gone/new.toml", "new.link": "new.toml"} {
+		if err := os.Symlink(to, in(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	l, err := control.Listen(in("s"))
 	if err != nil {
 		t.Fatal(err)
@@ -202,7 +207,7 @@ func TestDaemonCommands(t *testing.T) {
 		{"add eth0:2 @" + in("none.txt"), misuse, "", "no address: found none in @" + in("none.txt")},
 		{"del", misuse, "", "need a label"},
 		{"reload", misuse, "", "a.toml:3:1: wrong"},
-		{"replace -c " + in("b.toml"), done, `"eth0:b" = ["10.0.0.1", "10.0.0.8/30"]`, ""},
+		{"replace -c " + in("b.toml"), done, `"eth0:b" = "@more.txt"`, ""},
 		{"replace -c " + in("bad.toml"), misuse, "", "bad.toml:2:7"},
 		{"replace", misuse, "", "-c FILE"},
 		{"diff", done, "nothing would change", ""},
@@ -214,6 +219,11 @@ func TestDaemonCommands(t *testing.T) {
 		{"save " + in("own.toml"), failed, "", "the daemon's own configuration"},
 		{"save " + in("theirs.toml"), failed, "", "was not written by ipalias save"},
 		{"save " + in("none/new.toml"), failed, "", "save " + in("none/new.toml") + ": no such file or directory\n"},
+		// Through links, too; what a link leads to is written, not the link.
+		{"save " + in("own.link"), failed, "", "the daemon's own configuration"},
+		{"save " + in("here/own.toml"), failed, "", "the daemon's own configuration"},
+		{"save " + in("nothing.link"), failed, "", "no such file or directory"},
+		{"save " + in("new.link"), done, "", ""},
 		{"save", misuse, "", "need one file"},
 		{"top -n 1", done, topOnce, ""},
 		{"top -n 2 --rows 1", done, "eth0:1\n\nfram", ""},
@@ -249,6 +259,9 @@ func TestDaemonCommands(t *testing.T) {
 	// What was refused did not empty it.
 	if info, err := os.Stat(in("a.pcapng")); err != nil || info.Size() < 100 || info.Mode() != 0o600 {
 		t.Errorf("the recording: %v, %v", info, err)
+	}
+	if to, err := os.Readlink(in("new.link")); err != nil || to != "new.toml" {
+		t.Errorf("the link leads to %q now (%v)", to, err)
 	}
 	if text, err := os.ReadFile(in("own.toml")); err != nil || string(text) != "[interface.eth0]\n" {
 		t.Errorf("the daemon's configuration is %q now (%v)", text, err)

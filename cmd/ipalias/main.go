@@ -163,10 +163,12 @@ func jsonFlag(cmd *cobra.Command, on *bool, what string) {
 	cmd.Flags().BoolVar(on, "json", false, "print "+what)
 }
 
+var errNoConfig = badCommandLine("need a configuration: -c FILE")
+
 // loadConfig reads the configuration that -c names.
 func loadConfig(file string) (*config.Config, error) {
 	if file == "" {
-		return nil, badCommandLine("need a configuration: -c FILE")
+		return nil, errNoConfig
 	}
 	return config.Load(file)
 }

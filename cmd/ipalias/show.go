@@ -92,6 +92,9 @@ func showLabels(ctx context.Context, e env, r remote, label string) error {
 	for _, s := range show.Strays {
 		fmt.Fprintf(&text, "\n%s was changed at run time, but its interface is not configured\n", s)
 	}
+	if show.Frozen != "" {
+		fmt.Fprintf(&text, "\nrun-time changes are refused until they can be kept: %s\n", show.Frozen)
+	}
 	_, err = e.stdout.Write(text.Bytes())
 	return err
 }

@@ -40,14 +40,36 @@ func beside(dir string) opener {
 	}
 }
 
-// among opens what came with the configuration, and nothing else.
-func among(files map[string]string) opener {
+// keeping opens what open does, and keeps what is in it under its name in the configuration.
+func keeping(open opener, files map[string]string) opener {
 	return func(name string) (string, io.ReadCloser, int64, error) {
+		path, f, size, err := open(name)
+		if err != nil {
+			return path, nil, 0, err
+		}
+		defer f.Close()
+		text, err := readAll(f)
+		if err != nil {
+			return path, nil, 0, err
+		}
+		files[name] = string(text)
+		return path, io.NopCloser(bytes.NewReader(text)), size, nil
+	}
+}
+
+// among opens what came with the configuration, and nothing else. dir is where the
+// configuration lay, so that messages name a file as its owner knows it.
+func among(dir string, files map[string]string) opener {
+	return func(name string) (string, io.ReadCloser, int64, error) {
+		path := name
+		if !filepath.IsAbs(name) {
+			path = filepath.Join(dir, name)
+		}
 		text, ok := files[name]
 		if !ok {
-			return name, nil, 0, errors.New("the daemon reads no file for others, and it was not sent with the configuration")
+			return path, nil, 0, errors.New("the daemon reads no file for others, and it was not sent with the configuration")
 		}
-		return name, io.NopCloser(strings.NewReader(text)), int64(len(text)), nil
+		return path, io.NopCloser(strings.NewReader(text)), int64(len(text)), nil
 	}
 }
 

@@ -124,12 +124,29 @@ func Load(path string) (*Config, error) {
 	return c, nil
 }
 
+// LoadToSend is Load for who sends the configuration on: it gives the text too, and what
+// is in each address file by its name in it. ParseSent makes the same of them.
+func LoadToSend(path string) (text string, files map[string]string, err error) {
+	b, err := read(path)
+	if err != nil {
+		return "", nil, Errors{{Place: Place{File: path}, Msg: "cannot read the configuration: " + reason(err)}}
+	}
+	files = map[string]string{}
+	_, err = newDecoder(path, b, keeping(beside(filepath.Dir(path)), files)).parse()
+	return string(b), files, err
+}
+
 func read(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	return readAll(f)
+}
+
+// readAll reads a file that is not too long.
+func readAll(f io.Reader) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(f, maxSize+1))
 	if err == nil && len(text) > maxSize {
 		err = errors.New("it is longer than 64 MiB")
@@ -152,10 +169,11 @@ func Parse(name string, text []byte, dir string) (*Config, error) {
 	return newDecoder(name, text, beside(dir)).parse()
 }
 
-// ParsePacked reads a configuration that somebody else sent, with the contents of the
-// address files that it names. No other file is read. The error is an Errors.
-func ParsePacked(name, text string, files map[string]string) (*Config, error) {
-	return newDecoder(name, []byte(text), among(files)).parse()
+// ParseSent reads a configuration that somebody else sent, the text of the file called
+// name, with the contents of the address files that it names. No other file is read. The
+// error is an Errors.
+func ParseSent(name, text string, files map[string]string) (*Config, error) {
+	return newDecoder(name, []byte(text), among(filepath.Dir(name), files)).parse()
 }
 
 func (d *decoder) parse() (*Config, error) {

@@ -85,44 +85,8 @@ func Differences(a, b []Setting) (list []string) {
 	return list
 }
 
-// Pack writes a whole configuration, with long lists of addresses in files beside it:
-// a million of them are read from a file in a tenth of the time that they take as
-// strings of TOML.
-func Pack(c *config.Config) (text string, files map[string]string) {
-	var toml strings.Builder
-	files = map[string]string{}
-	for n := range c.Interfaces {
-		i := &c.Interfaces[n]
-		write(&toml, i, i.Aliases, func(list responder.Ranges) string {
-			if list.Len() <= long {
-				return addresses(list)
-			}
-			name := fmt.Sprintf("list%d", len(files)+1)
-			files[name] = lines(list)
-			return quote("@" + name)
-		})
-	}
-	return toml.String(), files
-}
-
-// long is how many addresses stand in a list of their own.
-const long = 1000
-
-// lines writes an address file.
-func lines(list responder.Ranges) string {
-	text := make([]byte, 0, list.Len()*16)
-	for _, r := range list.All() {
-		text = append(r.AppendTo(text), '\n')
-	}
-	return string(text)
-}
-
 // Interface writes an interface that has these aliases, instead of its own.
 func Interface(text *strings.Builder, i *config.Interface, aliases []responder.Alias) {
-	write(text, i, aliases, addresses)
-}
-
-func write(text *strings.Builder, i *config.Interface, aliases []responder.Alias, addresses func(responder.Ranges) string) {
 	fmt.Fprintf(text, "\n[interface.%s]\n", quote(i.Name))
 	for _, s := range Settings(i) {
 		fmt.Fprintf(text, "%s = %s\n", s.Key, s.Value)

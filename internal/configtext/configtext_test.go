@@ -1,7 +1,6 @@
 package configtext
 
 import (
-	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -77,34 +76,5 @@ func TestDifferences(t *testing.T) {
 	want := []string{"mtu: 1500 -> 9000", "wait: true -> not set", `closed: not set -> "drop"`}
 	if diff := cmp.Diff(want, Differences(a, b)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-// A packed configuration is read back as what it was, and its long lists stand in files.
-func TestPack(t *testing.T) {
-	var text strings.Builder
-	text.WriteString("[interface.eth0]\nmtu = 1400\n[interface.eth0.aliases]\n\"eth0:0\" = \"10.9.0.1\"\n\"eth0:big\" = { closed = \"drop\", address = [\"10.8.0.0/16\", \"10.7.0.1-10.7.0.9\"")
-	for n := range 2000 {
-		fmt.Fprintf(&text, `, "10.1.%d.%d"`, n>>7, n&127*2)
-	}
-	text.WriteString("] }\n")
-	want, err := config.Parse("a.toml", []byte(text.String()), ".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	packed, files := Pack(want)
-	if len(packed) > 1000 || len(files) != 1 {
-		t.Errorf("%d bytes of text and %d files", len(packed), len(files))
-	}
-	got, err := config.ParsePacked("b.toml", packed, files)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, packed)
-	}
-	if diff := cmp.Diff(want.Interfaces, got.Interfaces, cmpopts.IgnoreUnexported(config.Interface{}), cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
-		t.Errorf("read back (-want +got):\n%s", diff)
-	}
-	// What was not sent is not read, whoever may read it.
-	if _, err := config.ParsePacked("b.toml", packed, nil); err == nil || !strings.Contains(err.Error(), "reads no file for others") {
-		t.Errorf("without its files: %v", err)
 	}
 }

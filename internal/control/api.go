@@ -110,9 +110,10 @@ const (
 
 // A Show is what the daemon answers for.
 type Show struct {
-	Source     string          `json:"source"`   // the configuration's file; "" for the command line
-	Replaced   bool            `json:"replaced"` // it is not the file that the daemon was started with
-	Durable    bool            `json:"durable"`  // run-time changes are kept
+	Source     string          `json:"source"`           // the configuration's file; "" for the command line
+	Replaced   bool            `json:"replaced"`         // it is not the file that the daemon was started with
+	Durable    bool            `json:"durable"`          // run-time changes are kept
+	Frozen     string          `json:"frozen,omitempty"` // why none is taken: it could not be kept
 	Interfaces []InterfaceShow `json:"interfaces"`
 	Strays     []string        `json:"strays,omitempty"` // labels that were changed, of interfaces that are not configured
 }
@@ -222,7 +223,8 @@ type StoreStats struct {
 	Added   int    `json:"added"`   // ranges
 	Removed int    `json:"removed"` // ranges and whole labels
 	Damage  string `json:"damage,omitempty"`
-	Error   string `json:"error,omitempty"` // of the last change that could not be kept
+	Error   string `json:"error,omitempty"`  // of the last change that could not be kept
+	Frozen  string `json:"frozen,omitempty"` // why no change is taken: it could not be kept
 }
 
 // ReloadStats is about reading the configuration again.
@@ -237,6 +239,7 @@ type ReloadStats struct {
 func Troubles(kept StoreStats, reload ReloadStats) (list []string) {
 	for _, t := range []struct{ what, text string }{
 		{"run-time changes may be missing: ", kept.Damage},
+		{"run-time changes are refused until they can be kept: ", kept.Frozen},
 		{"the last change could not be kept: ", kept.Error},
 		{"the configuration could not be read again: ", reload.Error},
 	} {
@@ -316,6 +319,6 @@ type Diff struct {
 
 // Saved is the table as a configuration.
 type Saved struct {
-	Source string `json:"source"` // the file that the daemon was started with, never to be written over
+	Source string `json:"source"` // the file that the daemon was started with, as an absolute path; never to be written over
 	Text   string `json:"text"`   // TOML
 }

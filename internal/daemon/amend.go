@@ -7,14 +7,13 @@ import (
 
 	"github.com/ipalias/ipalias/internal/control"
 	"github.com/ipalias/ipalias/internal/overlay"
-	"github.com/ipalias/ipalias/responder"
 )
 
 // made is what a transition led to.
 type made struct {
 	state    *state
-	changes  []string            // a line each
-	warnings []responder.Warning // about what was added at run time
+	changes  []string // a line each
+	warnings []doubt  // about what the cards that changed answer for
 }
 
 // errWhole says that a change can't be made by a difference.
@@ -43,6 +42,12 @@ func (d *Daemon) amend(w wanted, change overlay.Change) (*made, error) {
 		undo()
 		return nil, errWhole
 	}
+	// Before anything is written down: a crash between that and a refusal would leave a
+	// change that nobody was promised.
+	if shared, by, held := c.table.responder.Held(w.Name, gain.Label, gain.Ranges); held {
+		undo()
+		return nil, control.Refuse(http.StatusConflict, "%s overlaps: %s; expected each address under one label", shared, w.view.Holder(by, shared))
+	}
 	next := old.with(wanted{w.Interface, w.view.Next(d.changes)})
 	m := &made{state: next, changes: []string{}}
 	err := d.commit(change, func() error {
@@ -53,7 +58,7 @@ func (d *Daemon) amend(w wanted, change overlay.Change) (*made, error) {
 	})
 	if err != nil {
 		undo()
-		return nil, conflict(err, w.view)
+		return nil, err
 	}
 	d.now.Store(next)
 	d.compact()
@@ -76,18 +81,4 @@ func (s *state) with(w wanted) *state {
 		next.wants[card] = list
 	}
 	return &next
-}
-
-// conflict makes a refusal of an overlap: another label has what was to be added.
-func conflict(err error, v *overlay.View) error {
-	var overlap *responder.OverlapError
-	if !errors.As(err, &overlap) {
-		return err
-	}
-	o := overlap.Overlaps[0]
-	other := o.LabelA
-	if o.A.Alias >= 0 { // not what was there before
-		other = o.LabelB
-	}
-	return control.Refuse(http.StatusConflict, "%s overlaps: %s; expected each address under one label", o.Shared, v.Holder(other, o.Shared))
 }

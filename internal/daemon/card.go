@@ -167,7 +167,7 @@ func (c *card) do(fn func() error) error {
 
 // change has the card answer for configured from now on, and announces what is
 // new. It is for do.
-func (c *card) change(configured []wanted) ([]responder.Warning, error) {
+func (c *card) change(configured []wanted) ([]doubt, error) {
 	fresh, oldMACs, speaks := c.table.fresh(configured), c.table.macs(), c.table.speaks(configured)
 	warnings, err := c.table.change(configured, c.facts)
 	c.shield()
@@ -193,7 +193,7 @@ func (c *card) change(configured []wanted) ([]responder.Warning, error) {
 
 // amend has the card answer for next from now on, which is what it answers for but
 // for a label that loses some addresses and gains others. It is for do.
-func (c *card) amend(next []wanted, iface string, lose, gain responder.Alias) ([]responder.Warning, error) {
+func (c *card) amend(next []wanted, iface string, lose, gain responder.Alias) ([]doubt, error) {
 	fresh := arrivals{}
 	fresh.add(c.table.responder, iface, gain.Ranges)
 	warnings, err := c.table.amend(next, iface, lose, gain)

@@ -54,8 +54,10 @@ func (d *Daemon) Edit(_ context.Context, who control.Peer, e control.Edit) (*con
 		return nil, err
 	}
 	result.Changed, result.Changes = true, made.changes
-	for _, warning := range made.warnings {
-		result.Warnings = append(result.Warnings, warning.String())
+	for _, w := range made.warnings {
+		if responder.RangesOf(w.about).Shared(ranges.Sorted()).Len() > 0 {
+			result.Warnings = append(result.Warnings, w.Msg) // whoever asked knows where it stands
+		}
 	}
 	d.logChange(who, e.Do+" "+e.Label+" "+ranges.String(),
 		slog.String("before", w.view.Describe(e.Label)), slog.String("after", made.state.view(w.Interface).Describe(e.Label)))

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -54,7 +55,7 @@ type Daemon struct {
 	cpus    *processors
 	started time.Time
 	ready   chan struct{} // closed when the cards run
-	file    string        // "" for the command line
+	file    string        // as an absolute path; "" for the command line
 	notes   []string      // warnings of New: said when it is known that the daemon will run
 
 	recordings atomic.Int32 // under way
@@ -86,15 +87,23 @@ type state struct {
 // is answered before Run.
 func New(cfg *config.Config, deps Deps) (*Daemon, error) {
 	deps.Out = &lines{w: deps.Out}
-	d := &Daemon{deps: deps, cpus: newProcessors(), started: time.Now(), ready: make(chan struct{}), changes: new(overlay.Overlay), file: cfg.Path}
+	d := &Daemon{deps: deps, cpus: newProcessors(), started: time.Now(), ready: make(chan struct{}), changes: new(overlay.Overlay)}
+	if cfg.Path != "" {
+		// Whoever asks works in another directory.
+		path, err := filepath.Abs(cfg.Path)
+		if err != nil {
+			return nil, fmt.Errorf("find the directory of %s: %w", cfg.Path, err)
+		}
+		d.file = path
+	}
 	source, err := d.openStore()
 	if err != nil {
 		return nil, err
 	}
 	if s := source; s != nil {
-		if cfg, err = config.ParsePacked(s.Name, s.Text, s.Files); err != nil {
+		if cfg, err = config.ParseSent(s.Name, s.Text, s.Files); err != nil {
 			d.Close()
-			return nil, fmt.Errorf("the configuration that replaced the file is wrong now: %w", err)
+			return nil, fmt.Errorf("the configuration that replaced the file is wrong now; without changes.journal in %s the daemon starts from the file again, and without what was changed at run time:\n%v", deps.State, err)
 		}
 		d.notes = append(d.notes, "answering for "+s.Name+" as of when it replaced the file; ipalias reload returns to the file")
 	}

@@ -63,12 +63,7 @@ func (d *Daemon) switchTo(who control.Peer, what string, cfg *config.Config, cha
 	for _, w := range result.Warnings {
 		d.deps.Log.Warn(w)
 	}
-	for _, w := range cfg.Warnings {
-		result.Warnings = append(result.Warnings, w.String())
-	}
-	for _, w := range made.warnings {
-		result.Warnings = append(result.Warnings, w.String())
-	}
+	result.Warnings = append(result.Warnings, told(cfg.Warnings, made.warnings)...)
 	d.logChange(who, what, "before", old.summary(), "after", next.summary(), "changes", strings.Join(first(result.Changes, maxWarnings), "; "))
 	return result, nil
 }
@@ -99,7 +94,7 @@ func parseSource(s *control.Source) (*config.Config, error) {
 	if strings.TrimSpace(s.Name) == "" || strings.TrimSpace(s.Text) == "" {
 		return nil, control.Refuse(http.StatusBadRequest, `expected {"name": FILE, "text": what is in it}`)
 	}
-	return config.ParsePacked(s.Name, s.Text, s.Files)
+	return config.ParseSent(s.Name, s.Text, s.Files)
 }
 
 // Diff implements control.Backend.
@@ -117,6 +112,7 @@ func (d *Daemon) Diff(_ context.Context, s *control.Source) (*control.Diff, erro
 	defer d.mu.Unlock()
 	next := d.plan(cfg, nil, nil)
 	diff := &control.Diff{Changes: compare(d.now.Load(), next), Warnings: next.asides()}
+	diff.Warnings = append(diff.Warnings, told(cfg.Warnings, nil)...)
 	diff.Same = len(diff.Changes) == 0
 	return diff, nil
 }

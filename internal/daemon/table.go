@@ -53,9 +53,9 @@ func (t *table) update(facts link.Facts) error {
 	return err
 }
 
-// change has the table follow what is wanted now. It returns the warnings about
-// what was added at run time. After an error it is what it was.
-func (t *table) change(configured []wanted, facts link.Facts) ([]responder.Warning, error) {
+// change has the table follow what is wanted now. It returns the warnings that hold.
+// After an error it is what it was.
+func (t *table) change(configured []wanted, facts link.Facts) ([]doubt, error) {
 	if facts.Index == 0 { // the card was never there: update publishes as soon as it is
 		t.configured = configured
 		return nil, nil
@@ -79,7 +79,7 @@ func (t *table) resolve(configured []wanted, facts link.Facts) ([]config.Host, e
 }
 
 // publish replaces the table, between two frames.
-func (t *table) publish(configured []wanted, hosts []config.Host) ([]responder.Warning, error) {
+func (t *table) publish(configured []wanted, hosts []config.Host) ([]doubt, error) {
 	resolved := make([]responder.Interface, len(configured))
 	for n, c := range configured {
 		resolved[n] = c.Resolve(hosts[n])
@@ -107,7 +107,7 @@ func (t *table) publish(configured []wanted, hosts []config.Host) ([]responder.W
 // is configured but for that: its label loses some addresses and gains others. It
 // costs as much as they are, and nothing for all the others. After an error it
 // is what it was.
-func (t *table) amend(next []wanted, iface string, lose, gain responder.Alias) ([]responder.Warning, error) {
+func (t *table) amend(next []wanted, iface string, lose, gain responder.Alias) ([]doubt, error) {
 	var lost, gained []responder.Alias
 	if lose.Ranges.Len() > 0 {
 		lost = []responder.Alias{lose}
@@ -123,8 +123,7 @@ func (t *table) amend(next []wanted, iface string, lose, gain responder.Alias) (
 	t.generation++
 	t.retract(lose.Ranges)
 	n := slices.IndexFunc(next, func(w wanted) bool { return w.Name == iface })
-	t.sayMore(next[n], found)
-	return found, nil
+	return t.sayMore(next[n], found), nil
 }
 
 // host is what one interface takes from the kernel: the card's facts, and for

@@ -1,17 +1,14 @@
 package daemon
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"maps"
-	"net/http"
 	"slices"
 
 	"github.com/ipalias/ipalias/internal/config"
 	"github.com/ipalias/ipalias/internal/configtext"
-	"github.com/ipalias/ipalias/internal/control"
 	"github.com/ipalias/ipalias/internal/overlay"
 	"github.com/ipalias/ipalias/responder"
 )
@@ -36,7 +33,7 @@ func (d *Daemon) make(t transition) (*made, error) {
 	old := d.now.Load()
 	undo := d.changes.Apply(t.change)
 	next := d.plan(t.cfg, old, t.unchanged)
-	var warnings []responder.Warning
+	var warnings []doubt
 	var err error
 	if t.refuse != nil {
 		err = t.refuse(next)
@@ -101,7 +98,7 @@ func (d *Daemon) cards(old, next *state) (fresh []*card, err error) {
 
 // install has the cards that stay answer for next. If one can't, those before it
 // go back to old.
-func install(old, next *state) (warnings []responder.Warning, err error) {
+func install(old, next *state) (warnings []doubt, err error) {
 	var done []*card
 	for _, c := range next.cards {
 		if !slices.Contains(old.cards, c) || slices.Equal(old.wants[c.name], next.wants[c.name]) {
@@ -124,71 +121,6 @@ func install(old, next *state) (warnings []responder.Warning, err error) {
 		done = append(done, c)
 	}
 	return warnings, nil
-}
-
-// commit makes a change durable and then has it come into force.
-func (d *Daemon) commit(change overlay.Change, apply func() error) error {
-	if d.store == nil || change.Empty() {
-		return apply()
-	}
-	payload, err := json.Marshal(change)
-	if err != nil {
-		return err
-	}
-	applying := false
-	err = d.store.Commit(payload, func() error {
-		applying = true
-		return apply()
-	})
-	if err != nil && !applying {
-		d.notKept(err)
-		return control.Refuse(http.StatusInsufficientStorage, "nothing was changed: %v", err)
-	}
-	return err
-}
-
-// compact keeps the journal short.
-func (d *Daemon) compact() {
-	if d.store == nil || !d.store.Due() {
-		return
-	}
-	source := d.changes.Source()
-	if source != nil {
-		source = &overlay.Source{Name: source.Name}
-		source.Text, source.Files = configtext.Pack(d.now.Load().cfg)
-	}
-	err := d.store.Compact(func(yield func([]byte) bool) {
-		for change := range d.changes.Snapshot(source) {
-			payload, err := json.Marshal(change)
-			if err == nil && !yield(payload) {
-				return
-			}
-		}
-	})
-	if err != nil {
-		d.deps.Log.Warn("the journal goes on growing", "error", err)
-	}
-}
-
-// account tells readers of the store what holds now.
-func (d *Daemon) account() {
-	kept := control.StoreStats{Durable: d.store != nil}
-	counts := d.changes.Counts()
-	kept.Added, kept.Removed = counts.Added, counts.Removed
-	if d.store != nil {
-		kept.Damage = d.store.Damage()
-	}
-	d.statsMu.Lock()
-	defer d.statsMu.Unlock()
-	d.kept = kept
-}
-
-// notKept tells them why the last change could not be kept. It counts nothing: the
-// change is taken back only after this.
-func (d *Daemon) notKept(err error) {
-	d.statsMu.Lock()
-	defer d.statsMu.Unlock()
-	d.kept.Error = err.Error()
 }
 
 // asides tells of the additions that are kept but not in force.

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/ipalias/ipalias/internal/config"
@@ -23,9 +24,8 @@ type doubt struct {
 }
 
 // say logs what is doubtful about the table that was published, found being what
-// the responder says of it. It returns the warnings about what was added at run time.
-func (t *table) say(configured []wanted, hosts []config.Host, found []responder.Warning) (added []responder.Warning) {
-	var doubts []doubt
+// the responder says of it. It returns all of it, as far as it is remembered.
+func (t *table) say(configured []wanted, hosts []config.Host, found []responder.Warning) (doubts []doubt) {
 	for n, c := range configured {
 		for _, w := range c.Doubts(hosts[n]) {
 			doubts = append(doubts, doubt{Warning: w})
@@ -34,9 +34,6 @@ func (t *table) say(configured []wanted, hosts []config.Host, found []responder.
 	more := 0
 	for _, w := range found {
 		n := slices.IndexFunc(configured, func(c wanted) bool { return c.Name == w.Interface })
-		if configured[n].view.IsAdded(w.Label, w.Range) {
-			added = append(added, w)
-		}
 		if len(doubts) < maxHeld {
 			doubts = append(doubts, configured[n].doubt(w))
 		} else {
@@ -44,13 +41,31 @@ func (t *table) say(configured []wanted, hosts []config.Host, found []responder.
 		}
 	}
 	t.warn(doubts, more)
-	return added
+	if more > 0 {
+		doubts = append(doubts, doubt{Warning: config.Warning{Place: config.Place{File: configured[0].Card}, Msg: fmt.Sprintf("%d more aliases are not answered for", more)}})
+	}
+	return doubts
 }
 
-// sayMore logs what is doubtful about additions to an interface.
-func (t *table) sayMore(w wanted, found []responder.Warning) {
+// told gives the warnings about a configuration, those of reading it and those of the cards
+// that answer for it, each once and not too many.
+func told(read []config.Warning, doubts []doubt) (list []string) {
+	for _, d := range doubts {
+		read = append(read, d.Warning)
+	}
+	said := map[string]bool{}
+	for _, w := range read {
+		if text := w.String(); !said[text] {
+			said[text] = true
+			list = append(list, text)
+		}
+	}
+	return first(list, maxHeld)
+}
+
+// sayMore logs what is doubtful about additions to an interface, and returns it.
+func (t *table) sayMore(w wanted, found []responder.Warning) (doubts []doubt) {
 	held := t.warned
-	var doubts []doubt
 	for _, f := range found[:min(len(found), maxHeld)] {
 		doubts = append(doubts, w.doubt(f))
 	}
@@ -60,6 +75,7 @@ func (t *table) sayMore(w wanted, found []responder.Warning) {
 			t.warned[text] = about
 		}
 	}
+	return doubts
 }
 
 // doubt makes a warning of what the responder says of an address.

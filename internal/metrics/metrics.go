@@ -178,7 +178,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(changes, float64(s.Store.Added), "added")
 	gauge(changes, float64(s.Store.Removed), "removed")
-	gauge(storeOK, truth(s.Store.Durable && s.Store.Damage == "" && s.Store.Error == ""))
+	gauge(storeOK, truth(s.Store.Durable && s.Store.Damage == "" && s.Store.Error == "" && s.Store.Frozen == ""))
 	counter(reloads, s.Reload.Done, "done")
 	counter(reloads, s.Reload.Failed, "failed")
 	gauge(reloadOK, truth(s.Reload.Error == ""))

@@ -86,7 +86,7 @@ func (o *Overlay) ReturnToFile() Change {
 		return Change{}
 	}
 	c := Change{Clear: true}
-	for step := range o.Snapshot(nil) {
+	for step := range o.Snapshot() {
 		c.Labels = append(c.Labels, step.Labels...)
 	}
 	return c

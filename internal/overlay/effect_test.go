@@ -129,7 +129,7 @@ func TestEffectAgainstView(t *testing.T) {
 				t.Fatalf("%d labels of %d: %s", view.Len(), len(view.Aliases()), describe(view))
 			}
 			added, removed := 0, 0
-			for l := range o.Snapshot(nil) {
+			for l := range o.Snapshot() {
 				added, removed = added+l.Labels[0].Add.Len(), removed+l.Labels[0].Remove.Len()
 				if l.Labels[0].Gone != nil {
 					removed++

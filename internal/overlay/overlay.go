@@ -155,13 +155,9 @@ func (o *Overlay) change(c LabelChange) {
 	o.labels.ReplaceOrInsert(&l)
 }
 
-// Snapshot yields changes that lead from nothing to o. source is what Source names,
-// with what is in it.
-func (o *Overlay) Snapshot(source *Source) iter.Seq[Change] {
+// Snapshot yields changes that lead from nothing, but for the source, to o.
+func (o *Overlay) Snapshot() iter.Seq[Change] {
 	return func(yield func(Change) bool) {
-		if source != nil && !yield(Change{Source: source}) {
-			return
-		}
 		for _, l := range o.all("") {
 			c := LabelChange{Label: l.name, Add: l.added.list(), Remove: l.removed.list()}
 			if l.gone {

@@ -104,7 +104,7 @@ func TestSteps(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}
 			// The same from what is kept on disk, as it came and compacted.
-			for what, list := range map[string][]Change{"journal": journal, "snapshot": slices.Collect(o.Snapshot(o.Source()))} {
+			for what, list := range map[string][]Change{"journal": journal, "snapshot": slices.Collect(o.Snapshot())} {
 				if got := describe(replay(t, list).View("eth0", NewFile(file))); got != tc.want {
 					t.Errorf("from the %s\ngot  %s\nwant %s", what, got, tc.want)
 				}

@@ -1,0 +1,110 @@
+package daemon
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/ipalias/ipalias/internal/control"
+	"github.com/ipalias/ipalias/internal/overlay"
+)
+
+// commit makes a change durable and then has it come into force.
+func (d *Daemon) commit(change overlay.Change, apply func() error) error {
+	if d.store == nil || change.Empty() {
+		return apply()
+	}
+	payload, err := json.Marshal(change)
+	if err != nil {
+		return err
+	}
+	applying := false
+	err = d.store.Commit(payload, func() error {
+		applying = true
+		return apply()
+	})
+	if err != nil && !applying {
+		d.notKept(err)
+		return control.Refuse(http.StatusInsufficientStorage, "nothing was changed, since it could not be kept: %v", err)
+	}
+	return err
+}
+
+// compact keeps the journal short.
+func (d *Daemon) compact() {
+	if d.store == nil || !d.store.Due() {
+		return
+	}
+	source, err := d.sourceRecord()
+	if err != nil {
+		d.deps.Log.Warn("the journal goes on growing", "error", err)
+		return
+	}
+	err = d.store.Compact(func(yield func([]byte) bool) {
+		if source != nil && !yield(source) {
+			return
+		}
+		for change := range d.changes.Snapshot() {
+			payload, err := json.Marshal(change)
+			if err == nil && !yield(payload) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		d.deps.Log.Warn("the journal goes on growing", "error", err)
+	}
+}
+
+// sourceRecord finds the record of the configuration that replaced the file, nil if none
+// did. It is taken over as it is: what is in it lies on the disk alone, and places in it
+// are those of the file that people know.
+func (d *Daemon) sourceRecord() (record []byte, err error) {
+	if d.changes.Source() == nil {
+		return nil, nil
+	}
+	err = d.store.Each(func(payload []byte) error {
+		var c struct {
+			Clear  bool            `json:"clear"`
+			Source json.RawMessage `json:"source"`
+		}
+		if err := json.Unmarshal(payload, &c); err != nil {
+			return err
+		}
+		if c.Clear || c.Source != nil {
+			record = payload
+		}
+		return nil
+	})
+	return record, err
+}
+
+// account tells readers of the store what holds now.
+func (d *Daemon) account() {
+	kept := control.StoreStats{Durable: d.store != nil}
+	counts := d.changes.Counts()
+	kept.Added, kept.Removed = counts.Added, counts.Removed
+	if d.store != nil {
+		kept.Damage, kept.Frozen = d.store.Damage(), d.frozen()
+	}
+	d.statsMu.Lock()
+	defer d.statsMu.Unlock()
+	d.kept = kept
+}
+
+// frozen tells why no change can be kept, "" if one can.
+func (d *Daemon) frozen() string {
+	if err := d.store.Frozen(); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// notKept tells them why the last change could not be kept. It counts nothing: the
+// change is taken back only after this.
+func (d *Daemon) notKept(err error) {
+	d.statsMu.Lock()
+	defer d.statsMu.Unlock()
+	if d.kept.Frozen = d.frozen(); d.kept.Frozen == "" {
+		d.kept.Error = err.Error()
+	}
+}
