@@ -59,7 +59,14 @@ func (m *manager) send(state string, fds []int) error {
 	if len(fds) > 0 {
 		rights = unix.UnixRights(fds...)
 	}
-	return unix.Sendmsg(fd, []byte(state), rights, &unix.SockaddrUnix{Name: m.address}, unix.MSG_NOSIGNAL)
+	for {
+		// A socket with a timeout is not gone on with after a signal (signal(7)), and the runtime
+		// sends some of its own: a READY would be lost, or a ring.
+		err := unix.Sendmsg(fd, []byte(state), rights, &unix.SockaddrUnix{Name: m.address}, unix.MSG_NOSIGNAL)
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }
 
 // reloading is what Type=notify-reload wants to hear first: with the time, so
