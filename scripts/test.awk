@@ -1,6 +1,9 @@
-# Shortens what "go test -v" writes, see test.sh.
+# Shortens what "go test -v" writes, see test.sh. -v module= is the module's path.
+#
+# A package's closing line names it by its whole path. A test, or a program that
+# it runs, may write anything else, also "ok" or "FAIL" and a tab.
 
-/^(ok|FAIL|\?) *\t/ {
+/^(ok|FAIL|\?) *\t/ && index($2 "/", module "/") == 1 {
 	if ($1 == "FAIL") for (i = 0; i < n; i++) print lines[i]
 	for (i = 0; i < skips; i++) print "    skipped " skipped[i]
 	print
@@ -10,8 +13,9 @@
 	next
 }
 
-# Everything that is no success, for the case that the package fails.
-!/^ *(--- PASS|=== )/ { lines[n++] = $0 }
+# All, for the case that the package fails, but for what says only which test runs.
+# It begins a line: where a test wrote half a line before it, that is kept.
+!/^ *--- PASS: |^=== (RUN|PAUSE|CONT|NAME) / { lines[n++] = $0 }
 
 /^=== / { test = $3 }
 

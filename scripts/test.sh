@@ -8,6 +8,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 GO=${GO:-go}
+module=$("$GO" list -m) || exit 1
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # of ordinary users and of cron
 export PATH
 
@@ -30,7 +31,7 @@ fi
 #
 # A pipeline's status is that of its last command; go's comes by descriptor 3.
 run() {
-	status=$({ { "$GO" test -v -count=1 -timeout 5m "$@"; echo $? >&3; } | awk -f scripts/test.awk >&4; } 3>&1)
+	status=$({ { "$GO" test -v -count=1 -timeout 15m "$@"; echo $? >&3; } | awk -v module="$module" -f scripts/test.awk >&4; } 3>&1)
 	return "$status"
 } 4>&1
 
