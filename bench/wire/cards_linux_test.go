@@ -118,7 +118,7 @@ func TestInterrupted(t *testing.T) {
 	if _, err := Run(ctx, Options{Rounds: 1}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v", err)
 	}
-	if took := time.Since(start); took > 20*time.Second {
+	if took := time.Since(start); took > time.Minute {
 		t.Errorf("ended after %v", took)
 	}
 	if after := namespaces(t); after > before {

@@ -67,7 +67,7 @@ func TestLab(t *testing.T) {
 	program := buildPrograms(t)
 
 	t.Run("command", func(t *testing.T) {
-		cmd := exec.Command(program, "lab", "--", "sh", "-c", tell+"; ping -q -c 1 -W 2 172.16.3.10 && ping -q -c 1 -W 2 172.16.3.1")
+		cmd := exec.Command(program, "lab", "--", "sh", "-c", tell+"; ping -q -c 1 -W 5 172.16.3.10 && ping -q -c 1 -W 5 172.16.3.1")
 		var stderr strings.Builder
 		cmd.Stderr = &stderr
 		out, err := cmd.Output()

@@ -18,35 +18,54 @@ import (
 
 // A pinger asks an alias again and again, each time with another number, and notes
 // how often each was answered.
+//
+// Between two cards the kernel has a queue of a thousand frames for each processor
+// (net.core.netdev_max_backlog), which whoever else runs tests shares. A restart takes as
+// long as the machine lets it. So once a crowd of questions waits, the pinger asks
+// seldom: often enough that at each moment of a restart some come.
 type pinger struct {
-	w      *wire
-	cancel context.CancelFunc
-	group  sync.WaitGroup
+	w         *wire
+	cancel    context.CancelFunc
+	asking    sync.WaitGroup
+	listening sync.WaitGroup
 
 	mu       sync.Mutex
-	asked    []time.Time // when, by number
+	asked    int // how many: their numbers are those below
 	answered map[uint32]int
 	last     uint32 // the number of the answer that came last
 }
+
+const (
+	crowd  = 400
+	seldom = 50 // times the interval
+)
 
 // pings begins to ask, once an interval.
 func pings(t *testing.T, n *netlab.Namespace, interval time.Duration) *pinger {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &pinger{w: tap(t, n), cancel: cancel, answered: map[uint32]int{}}
-	p.group.Go(func() {
+	p.asking.Go(func() {
 		ticker := time.NewTicker(interval)
 		defer ticker.Stop()
-		for ctx.Err() == nil {
+		number := uint32(0)
+		for tick := 0; ctx.Err() == nil; tick++ {
 			p.mu.Lock()
-			number := uint32(len(p.asked))
-			p.asked = append(p.asked, time.Now())
+			crowded := p.asked-int(p.last) > crowd
 			p.mu.Unlock()
-			p.w.file.Write(question(peerMAC, v0alias, number, nil))
+			if !crowded || tick%seldom == 0 {
+				// What the kernel did not take (ENOBUFS) was not asked.
+				if _, err := p.w.file.Write(question(peerMAC, v0alias, number, nil)); err == nil {
+					number++
+					p.mu.Lock()
+					p.asked++
+					p.mu.Unlock()
+				}
+			}
 			<-ticker.C
 		}
 	})
-	p.group.Go(func() {
+	p.listening.Go(func() {
 		buf := make([]byte, 2048)
 		for {
 			n, err := p.w.file.Read(buf)
@@ -68,7 +87,7 @@ func pings(t *testing.T, n *netlab.Namespace, interval time.Duration) *pinger {
 func (p *pinger) settle(t *testing.T) {
 	t.Helper()
 	p.mu.Lock()
-	from := len(p.asked)
+	from := p.asked
 	p.mu.Unlock()
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		p.mu.Lock()
@@ -90,16 +109,17 @@ func (p *pinger) stop(t *testing.T) (asked int, missing []uint32, twice int) {
 	t.Helper()
 	p.settle(t)
 	p.cancel()
+	p.asking.Wait()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		p.mu.Lock()
-		done := int(p.last) == len(p.asked)-1
+		done := int(p.last) == p.asked-1
 		p.mu.Unlock()
 		if done {
 			break
 		}
 	}
 	p.w.file.SetReadDeadline(time.Now())
-	p.group.Wait()
+	p.listening.Wait()
 	for number := range p.asked {
 		switch p.answered[uint32(number)] {
 		case 0:
@@ -109,7 +129,19 @@ func (p *pinger) stop(t *testing.T) (asked int, missing []uint32, twice int) {
 			twice++
 		}
 	}
-	return len(p.asked), missing, twice
+	return p.asked, missing, twice
+}
+
+// all ends asking, and fails the test unless each question was answered once. What the
+// kernel says that it lost between the cards, in a and b, is no loss of the daemon's.
+func (p *pinger) all(t *testing.T, a, b *netlab.Namespace) (asked int) {
+	t.Helper()
+	asked, missing, twice := p.stop(t)
+	lost := sendDrops(t, a, netlab.CardA) + sendDrops(t, b, netlab.CardB)
+	if len(missing) > lost || twice > 0 {
+		t.Errorf("%d of %d answers are missing (%v), %d of them lost on the way; %d came twice", len(missing), asked, missing, lost, twice)
+	}
+	return asked
 }
 
 // The daemon is restarted ten times by a manager that keeps its sockets: who asks
@@ -162,11 +194,7 @@ func restart(t *testing.T, workers int) {
 			t.Errorf("round %d: %d sockets listen, want %d", round, n, workers)
 		}
 	}
-	asked, missing, twice := pinger.stop(t)
-	if len(missing) > 0 || twice > 0 {
-		t.Errorf("%d of %d answers are missing (%v), %d came twice", len(missing), asked, missing, twice)
-	}
-	t.Logf("%d answers", asked)
+	t.Logf("%d answers", pinger.all(t, a, b))
 	p.interrupt(t)
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // patience is how long a test waits before it fails; one that succeeds never waits for it.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 var (
 	binary string // the built daemon

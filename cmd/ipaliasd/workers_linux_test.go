@@ -139,15 +139,7 @@ func TestOverload(t *testing.T) {
 	received, _ := strconv.Atoi(m[1])
 	dropped, _ := strconv.Atoi(m[2])
 	const sent = rounds * 500 * 64
-	// On a machine that has no time for it the kernel queues between the cards, and what
-	// is more than its queue holds (net.core.netdev_max_backlog) is dropped on the way.
-	lost := 0
-	for _, line := range strings.Split(must(t, b, "cat", "/proc/net/dev"), "\n") {
-		const sendDrops = 1 + 8 + 3 // the name, eight figures of receiving, and three
-		if f := strings.Fields(line); len(f) > sendDrops && f[0] == netlab.CardB+":" {
-			lost, _ = strconv.Atoi(f[sendDrops])
-		}
-	}
+	lost := sendDrops(t, b, netlab.CardB)
 	// Beside the flood there are the pings, and what the peer's kernel says by itself. What
 	// still lies in the ring of a worker that had no turn is neither: 80 slots each.
 	if all := received + dropped + lost; all < sent-2*80 || all > sent+200 {
@@ -195,4 +187,18 @@ func TestQdisc(t *testing.T) {
 		}
 		p.interrupt(t)
 	}
+}
+
+// sendDrops is how many frames a card of n could not hand to the other end of the cable.
+// On a machine that has no time for it the kernel queues between the cards, and what is
+// more than its queue holds (net.core.netdev_max_backlog) is dropped on the way.
+func sendDrops(t *testing.T, n *netlab.Namespace, card string) (lost int) {
+	t.Helper()
+	for _, line := range strings.Split(must(t, n, "cat", "/proc/net/dev"), "\n") {
+		const column = 1 + 8 + 3 // the name, eight figures of receiving, and three
+		if f := strings.Fields(line); len(f) > column && f[0] == card+":" {
+			lost, _ = strconv.Atoi(f[column])
+		}
+	}
+	return lost
 }

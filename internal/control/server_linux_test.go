@@ -102,7 +102,7 @@ func raw(t *testing.T, path, request string) string {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	io.WriteString(conn, request)
 	answer, _ := io.ReadAll(conn)
 	return string(answer)

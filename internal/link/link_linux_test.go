@@ -147,7 +147,7 @@ func changed(k *Kernel) bool {
 	select {
 	case <-k.Changed():
 		return true
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		return false
 	}
 }

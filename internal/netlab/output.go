@@ -8,7 +8,7 @@ import (
 )
 
 // patience is how long a test waits before it fails; one that succeeds never waits for it.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // An Output collects what a program writes while it runs, and wakes up whoever waits
 // for more: a test waits for what a program says, not for a time. The zero value is empty.
