@@ -102,12 +102,10 @@ func (r *Responder) Held(iface, label string, wanted Ranges) (shared Range, by s
 	}
 	defer runtime.KeepAlive(l)
 	t := l.table
-	for _, w := range wanted.v4 {
-		if w.first != w.last {
-			return t.heldAmong(label, wanted.Sorted().v4)
-		}
+	if len(wanted.long) > 0 {
+		return t.heldAmong(label, wanted.Sorted().list())
 	}
-	for _, w := range wanted.v4 {
+	for _, w := range wanted.runs() {
 		if n := t.holderOf(w.first); n != nobody && t.labels[n].name != label {
 			return w.wide(), t.labels[n].name, true
 		}

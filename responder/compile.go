@@ -86,7 +86,7 @@ func compileTable(i *Interface) (*table, []Warning, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, r := range a.Ranges.v4 {
+		for _, r := range a.Ranges.runs() {
 			if r.first != r.last {
 				l.runs = append(l.runs, r)
 			}
@@ -119,10 +119,10 @@ func collect(i *Interface) ([]piece, error) {
 	}
 	pieces := make([]piece, 0, n)
 	for ai, a := range i.Aliases {
-		if len(a.Ranges.other) > 0 {
-			return nil, fmt.Errorf("label %s: %s is no IPv4 address", a.Label, a.Ranges.other[0])
+		if len(a.Ranges.others()) > 0 {
+			return nil, fmt.Errorf("label %s: %s is no IPv4 address", a.Label, a.Ranges.others()[0])
 		}
-		for ri, r := range a.Ranges.v4 {
+		for ri, r := range a.Ranges.runs() {
 			if r.first > r.last {
 				return nil, fmt.Errorf("label %s: the range %s-%s ends before it begins", a.Label, v4addr(r.first), v4addr(r.last))
 			}
@@ -169,16 +169,19 @@ func overlaps(i *Interface, pieces []piece) error {
 func (t *table) fill(i *Interface, pieces []piece) (warnings []Warning) {
 	union := union(t.holes)
 	h := 0
-	single := false // the last entry is made of single addresses
+	before := piece{alias: -1} // the last entry, if it is made of single addresses
 	push := func(first, last uint64, p piece) {
-		if n := len(t.entries); single && p.first == p.last && n > 0 {
-			if e := &t.entries[n-1]; e.label == uint32(p.alias) && uint64(e.last)+1 == first {
-				e.last = uint32(last)
-				return
-			}
+		switch single := p.first == p.last; {
+		case !single:
+			before.alias = -1
+		case before.alias == p.alias && uint64(before.last)+1 == first:
+			before.last = p.last
+			t.entries.extend(p.last)
+			return
+		default:
+			before = p
 		}
-		single = p.first == p.last
-		t.entries = append(t.entries, entry{first: uint32(first), last: uint32(last), label: uint32(p.alias)})
+		t.memory.push(entry{first: uint32(first), last: uint32(last), label: uint32(p.alias)})
 	}
 	for _, p := range pieces {
 		for h < len(union) && union[h].last < p.first {
@@ -207,22 +210,23 @@ func (t *table) fill(i *Interface, pieces []piece) (warnings []Warning) {
 }
 
 // gone lists what old answered for and t, which has no patch yet, does not; sorted.
-func (t *table) gone(old *table) (list []run4) {
-	have := t.entries
+func (t *table) gone(old *table) (list Ranges) {
+	have := cursor{memory: t.memory}
+	e, more := have.next()
 	for o := range old.all {
 		first := uint64(o.first)
 		for first <= uint64(o.last) {
-			for len(have) > 0 && uint64(have[0].last) < first {
-				have = have[1:]
+			for more && uint64(e.last) < first {
+				e, more = have.next()
 			}
-			if len(have) == 0 || have[0].first > o.last {
-				list = append(list, run4{uint32(first), o.last})
+			if !more || e.first > o.last {
+				list.push(run4{uint32(first), o.last})
 				break
 			}
-			if uint64(have[0].first) > first {
-				list = append(list, run4{uint32(first), have[0].first - 1})
+			if uint64(e.first) > first {
+				list.push(run4{uint32(first), e.first - 1})
 			}
-			first = uint64(have[0].last) + 1
+			first = uint64(e.last) + 1
 		}
 	}
 	return list

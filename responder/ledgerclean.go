@@ -7,7 +7,7 @@ import "sync/atomic"
 // comes next.
 type removal struct {
 	number uint64 // they are numbered in the order published
-	gone   []run4 // sorted; some may be back by now, but their counters begin anew
+	gone   Ranges // sorted, without overlaps; some may be back by now, but their counters begin anew
 }
 
 const (
@@ -17,20 +17,12 @@ const (
 )
 
 // removed tells whether a is among what is gone.
-func (m *removal) removed(a uint32) bool {
-	n := reaching(m.gone, a, 0)
-	return n < len(m.gone) && m.gone[n].first <= a
-}
+func (m *removal) removed(a uint32) bool { return m.gone.find(a) >= 0 }
 
 // few tells whether m is so little that each address can be searched for.
 func (m *removal) few() bool {
-	n := 0
-	for _, r := range m.gone {
-		if n += int(r.last-r.first) + 1; n > cleanAtOnce {
-			return false
-		}
-	}
-	return true
+	// The worker asks, in a batch: a million ranges are not to be summed up there.
+	return m.gone.Len() <= cleanAtOnce && m.gone.Addresses() <= cleanAtOnce
 }
 
 // clean takes the rows of removed aliases out. A few go at once. Many take their
@@ -42,7 +34,7 @@ func (l *ledger) clean(t *table, m *removal) {
 		return
 	}
 	if l.cleaning == nil && m.few() {
-		for _, r := range m.gone {
+		for _, r := range m.gone.runs() {
 			for a := uint64(r.first); a <= uint64(r.last); a++ {
 				if n := l.find(uint32(a), hash(uint32(a))); n != 0 {
 					l.drop(n)

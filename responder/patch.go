@@ -61,7 +61,7 @@ func (t *table) over(changes map[uint32]uint32) *patch {
 		}
 	}
 	for a, label := range changes {
-		base, has := t.baseOf(a)
+		base, has := t.find(a)
 		if has && base.label == label || !has && label == nobody {
 			continue
 		}

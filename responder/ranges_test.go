@@ -47,7 +47,7 @@ func TestAppendLeavesOthersAlone(t *testing.T) {
 	}
 }
 
-// TestRangesAreSmall: a million addresses are eight megabytes.
+// TestRangesAreSmall: a million addresses are four megabytes.
 func TestRangesAreSmall(t *testing.T) {
 	const n = 1 << 16
 	var list responder.Ranges
@@ -65,7 +65,7 @@ func TestRangesAreSmall(t *testing.T) {
 		list = list.Append(single10)
 	}
 	const room = n / 2 // for what the runtime takes meanwhile
-	if bytes := inUse() - before; bytes > 8*n+room || unsafe.Sizeof(list) > 48 {
+	if bytes := inUse() - before; bytes > 4*n+room || unsafe.Sizeof(list) > 56 {
 		t.Errorf("%d ranges took %d bytes", n, bytes)
 	}
 	allocs := testing.AllocsPerRun(10, func() {
@@ -142,5 +142,55 @@ func TestRangesAgainstSets(t *testing.T) {
 				t.Fatalf("the union of %s and %s is not sorted and apart: %s", l, few, u)
 			}
 		}
+	}
+}
+
+// TestRangesAgainstSlices holds the compact form of a list against a slice of what was
+// appended: lists of single addresses, of ranges, and of both, short ones and such as are
+// sorted by digits.
+func TestRangesAgainstSlices(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for round := range 300 {
+		var want []responder.Range
+		size, long := rng.IntN(40), rng.IntN(4)
+		if round%20 == 0 {
+			size += 2000
+		}
+		for range size {
+			a := 1<<24 + rng.Uint32N(1<<30)
+			r := responder.Range{First: number(a), Last: number(a)}
+			if rng.IntN(3) < long {
+				r.Last = number(a + rng.Uint32N(9))
+			}
+			want = append(want, r)
+		}
+		l := responder.Ranges{}.Grow(rng.IntN(8)).Append(want...)
+		same := func(what string, got responder.Ranges, want []responder.Range) {
+			t.Helper()
+			if got.Len() != len(want) || !got.Equal(responder.RangesOf(want...)) {
+				t.Fatalf("%s: got %s, want %s", what, got, responder.RangesOf(want...))
+			}
+			for n, r := range got.All() {
+				if r != want[n] || got.At(n) != want[n] {
+					t.Fatalf("%s: number %d is %s and %s, want %s", what, n, r, got.At(n), want[n])
+				}
+			}
+		}
+		cut := rng.IntN(size + 1)
+		same("appended", l, want)
+		same("clipped", l.Clip(), want)
+		same("the first", l.First(cut), want[:cut])
+		same("joined", l.First(cut).Join(responder.RangesOf(want[cut:]...)), want)
+		addresses := uint64(0)
+		for _, r := range want {
+			addresses += uint64(value(r.Last)-value(r.First)) + 1
+		}
+		if got := l.Addresses(); got != addresses {
+			t.Fatalf("%d addresses, want %d", got, addresses)
+		}
+		sorted := slices.Clone(want)
+		slices.SortStableFunc(sorted, func(a, b responder.Range) int { return a.First.Compare(b.First) })
+		same("sorted", l.Sorted(), sorted)
+		same("left alone", l, want)
 	}
 }

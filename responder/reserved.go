@@ -66,7 +66,7 @@ func AnsweredFor(i *Interface) Ranges {
 		all = all.Join(a.Ranges)
 	}
 	for _, h := range union(holes(i)) {
-		barred.v4 = append(barred.v4, run4{h.first, h.last})
+		barred.push(run4{h.first, h.last})
 	}
 	return all.Union(Ranges{}).Without(barred)
 }

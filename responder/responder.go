@@ -203,7 +203,7 @@ func (r *Responder) link(i *Interface, old *set, states *[]*state) (*link, []War
 		l.forget(before.removals, t.gone(before.table))
 	} else {
 		l.identify(nil)
-		l.forget(nil, nil)
+		l.forget(nil, Ranges{})
 	}
 	r.route(l)
 	return l, warnings, nil
@@ -288,25 +288,25 @@ func (l *link) identify(before []label) {
 
 // forget tells each worker which addresses are gone, along with what it has not
 // yet carried out of earlier ones.
-func (l *link) forget(before []*removal, gone []run4) {
+func (l *link) forget(before []*removal, gone Ranges) {
 	if before == nil {
 		before = make([]*removal, len(l.ledgers))
 		for i := range before {
 			before[i] = &removal{number: l.removal}
 		}
 	}
-	if len(gone) == 0 {
+	if gone.Len() == 0 {
 		l.removals = before
 		return
 	}
 	l.state.removal++
 	for i, b := range before {
 		m := &removal{number: l.removal, gone: gone}
-		if len(b.gone) > 0 && l.ledgers[i].cleaned.Load() != b.number {
-			m.gone = Ranges{v4: b.gone}.Union(Ranges{v4: gone}).v4
+		if b.gone.Len() > 0 && l.ledgers[i].cleaned.Load() != b.number {
+			m.gone = b.gone.Union(gone)
 		}
-		if len(m.gone) > maxGone {
-			m.gone = []run4{{0, 1<<32 - 1}}
+		if m.gone.Len() > maxGone {
+			m.gone = rangesOf4([]run4{{0, 1<<32 - 1}})
 		}
 		l.removals = append(l.removals, m)
 	}

@@ -277,7 +277,7 @@ func (t *table) labelInfos(wanted func(label string) bool) *labelInfos {
 	infos.list = make([]LabelInfo, size)
 	for n, lb := range t.labels {
 		if info := infos.of(uint32(n)); info != nil {
-			info.Label, info.Ranges.v4 = lb.name, slices.Clone(lb.runs)
+			info.Label, info.Ranges = lb.name, rangesOf4(lb.runs)
 		}
 	}
 	for e := range t.all {
@@ -288,13 +288,13 @@ func (t *table) labelInfos(wanted func(label string) bool) *labelInfos {
 		info.Addresses += uint64(e.last-e.first) + 1
 		if _, in := t.labels[e.label].run(e.first); !in {
 			for a := uint64(e.first); a <= uint64(e.last); a++ { // joined single addresses
-				info.Ranges.v4 = append(info.Ranges.v4, run4{uint32(a), uint32(a)})
+				info.Ranges.push(run4{uint32(a), uint32(a)})
 			}
 		}
 	}
 	for _, b := range t.barred {
 		if info := infos.of(b.label); info != nil {
-			info.Ranges.v4 = append(info.Ranges.v4, run4{b.first, b.first})
+			info.Ranges.push(run4{b.first, b.first})
 		}
 	}
 	for i := range infos.list {

@@ -1,11 +1,5 @@
 package responder
 
-import (
-	"cmp"
-	"runtime"
-	"slices"
-)
-
 // A table finds the alias of an IPv4 address. It is immutable.
 //
 // Single addresses lie in an open-addressing hash, half full: eight bytes each, and
@@ -30,41 +24,8 @@ type table struct {
 	special bool // some label has rules of its own: look it up
 }
 
-// memory is what of a table grows with it. It is mapped from the system, where the
-// garbage collector does not count it, and given back when nobody has it any more. Who
-// uses it without a worker's set has to keep its link alive.
-type memory struct {
-	entries []entry  // sorted, without overlaps, holes taken out: what is answered for
-	keys    []uint32 // by hash; 0, which no alias can be, is free
-}
-
-// newMemory maps room for so many entries.
-func newMemory(entries int) (*memory, error) {
-	list, err := mapMemory[entry](entries)
-	if err != nil {
-		return nil, err
-	}
-	m := &memory{entries: list[:0]}
-	runtime.AddCleanup(m, unmapMemory[entry], list)
-	return m, nil
-}
-
-// grow maps room for so many keys, once.
-func (m *memory) grow(keys int) (err error) {
-	if m.keys, err = mapMemory[uint32](2 * keys); err == nil {
-		runtime.AddCleanup(m, unmapMemory[uint32], m.keys)
-	}
-	return err
-}
-
 // An other is an address that is no alias but that senders are held against.
 type other struct{ addr, kind uint32 }
-
-// An entry is a run of addresses of one label.
-type entry struct {
-	first, last uint32
-	label       uint32
-}
 
 // A label is an alias without its addresses.
 type label struct {
@@ -194,16 +155,7 @@ func (t *table) entryOf(a uint32) (e entry, ok bool) {
 			return entry{a, a, label}, label != nobody
 		}
 	}
-	return t.baseOf(a)
-}
-
-// baseOf is entryOf without the patch.
-func (t *table) baseOf(a uint32) (e entry, ok bool) {
-	i, _ := slices.BinarySearchFunc(t.entries, a, func(e entry, a uint32) int { return cmp.Compare(e.last, a) })
-	if i < len(t.entries) && t.entries[i].first <= a {
-		return t.entries[i], true
-	}
-	return entry{}, false
+	return t.find(a)
 }
 
 // all yields what is answered for, in the order of addresses: the entries with the
@@ -221,7 +173,7 @@ func (t *table) all(yield func(entry) bool) {
 		}
 		return true
 	}
-	for _, e := range t.entries {
+	for e := range t.each {
 		if !next(e.first) {
 			return
 		}
@@ -260,7 +212,7 @@ const short = 4
 // about a sender.
 func (t *table) arrange(own, bcast []uint32) error {
 	keys, runs := len(own)+len(bcast), 0
-	for _, e := range t.entries {
+	for e := range t.each {
 		if n := e.last - e.first; n < short {
 			keys += int(n) + 1
 		} else {
@@ -274,7 +226,7 @@ func (t *table) arrange(own, bcast []uint32) error {
 		}
 	}
 	t.runs, t.low = make([]run4, 0, runs), new([1 << 16 / 64]uint64)
-	for _, e := range t.entries {
+	for e := range t.each {
 		t.mark(e.first, e.last)
 		if e.last-e.first >= short {
 			t.runs = append(t.runs, run4{e.first, e.last})

@@ -34,7 +34,7 @@ func (r *Responder) touch(iface string, remove, add []Alias) bool {
 	n := 0
 	for _, list := range [][]Alias{remove, add} {
 		for _, a := range list {
-			if n += a.Ranges.Len(); n > touchMost || len(a.Ranges.other) > 0 {
+			if n += a.Ranges.Len(); n > touchMost || len(a.Ranges.others()) > 0 {
 				return false
 			}
 		}
@@ -103,7 +103,7 @@ func (c *touch) take(a Alias) bool {
 	if !ok {
 		return false
 	}
-	for _, r := range a.Ranges.v4 {
+	for _, r := range a.Ranges.runs() {
 		if _, in := c.l.table.labels[n].run(r.first); r.first != r.last || in || c.holder(r.first) != n {
 			return false
 		}
@@ -119,7 +119,7 @@ func (c *touch) give(a Alias) bool {
 	if !ok || c.lost[n] > 0 && c.lost[n] == c.l.state.sizes[n] { // there is none, or none any more
 		if n, ok = c.names[a.Label]; !ok {
 			lb, err := newLabel(&a, c.l.closed)
-			if err != nil || len(a.Ranges.v4) == 0 {
+			if err != nil || len(a.Ranges.first) == 0 {
 				return false
 			}
 			n = uint32(len(c.l.table.labels) + len(c.fresh))
@@ -130,7 +130,7 @@ func (c *touch) give(a Alias) bool {
 			c.added = append(c.added, options)
 		}
 	}
-	for _, r := range a.Ranges.v4 {
+	for _, r := range a.Ranges.runs() {
 		if r.first != r.last || c.holder(r.first) != nobody || reason(c.l.table.holes, r.first) != "" {
 			return false
 		}
@@ -144,19 +144,19 @@ func (c *touch) give(a Alias) bool {
 func (c *touch) link() (*link, bool) {
 	next, t := *c.l, *c.l.table
 	s := next.state
-	var gone []run4
+	var gone Ranges
 	for a, label := range c.changes {
 		had := c.l.table.has(a)
 		if label == nobody {
 			t.size--
-			gone = append(gone, run4{a, a})
+			gone.push(run4{a, a})
 		} else if !had {
 			t.size++
 		}
 	}
-	gone = Ranges{v4: gone}.Sorted().v4
+	gone = gone.Sorted()
 	t.patch = c.l.table.over(c.changes)
-	if t.patch != nil && len(t.patch.entries) > max(touchMost, len(t.entries)/patchShare) {
+	if t.patch != nil && len(t.patch.entries) > max(touchMost, t.entries.Len()/patchShare) {
 		return nil, false
 	}
 	low := *t.low
@@ -206,7 +206,7 @@ func (l *link) fold(i *Interface) {
 	gone, come := map[uint32]Ranges{}, map[uint32]Ranges{}
 	for _, e := range l.table.patch.entries {
 		one := Range{v4addr(e.first), v4addr(e.first)}
-		if base, had := l.table.baseOf(e.first); had {
+		if base, had := l.table.find(e.first); had {
 			gone[base.label] = gone[base.label].Append(one)
 		}
 		if e.label != nobody {

@@ -15,7 +15,7 @@ import (
 // but a few nodes of a tree. So one address is added to a million in
 // microseconds, and whoever looks at the set of before goes on undisturbed.
 //
-// A million single addresses take 12 MB, which is half as much again as their list.
+// A million single addresses take 12 MB, three times what their list takes.
 type set struct {
 	tree      *btree.BTreeG[span] // nil: empty
 	addresses uint64
