@@ -1,6 +1,9 @@
 package responder
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+	"runtime"
+)
 
 // Reassembly, RFC 791 3.2 and RFC 815, with RFC 5722's stance on overlaps: a datagram
 // whose pieces overlap is thrown away. It follows Linux's ip_frag_queue check by
@@ -21,7 +24,7 @@ const (
 // A fragmentKey names a datagram, RFC 791 3.2; the interface is part of it
 // because VLANs are networks of their own.
 type fragmentKey struct {
-	l        *state
+	iface    uint32 // state.ordinal; a pointer could not lie in mapped memory
 	src, dst uint32
 	ident    uint16
 	protocol uint8
@@ -71,8 +74,6 @@ type reassembler struct {
 }
 
 func (r *reassembler) init() {
-	r.datagrams = make([]datagram, datagramMax)
-	r.memory = make([]byte, chunks*chunkSize)
 	r.whole = make([]byte, ipMaxLen+maxDatagram+1)
 	r.seed = rand.Uint32()
 	r.oldest, r.youngest = none, none
@@ -87,11 +88,33 @@ func (r *reassembler) init() {
 	}
 }
 
+// reserve gives w's reassembler its memory, once, before the first interface comes into
+// force. It is mapped: of memory that the heap had used before, five megabytes would be
+// resident although most never see a fragment.
+func (w *Worker) reserve() (err error) {
+	r := &w.fragments
+	if r.memory != nil {
+		return nil
+	}
+	datagrams, err := mapMemory[datagram](datagramMax)
+	if err != nil {
+		return err
+	}
+	runtime.AddCleanup(w, unmapMemory[datagram], datagrams)
+	memory, err := mapMemory[byte](chunks * chunkSize)
+	if err != nil {
+		return err
+	}
+	runtime.AddCleanup(w, unmapMemory[byte], memory)
+	r.datagrams, r.memory = datagrams, memory
+	return nil
+}
+
 // reassemble takes a fragment. done is true if it made its datagram whole: p then
 // is the datagram.
 func (w *Worker) reassemble(p *packet) (v Verdict, done bool) {
 	r := &w.fragments
-	key := fragmentKey{p.l.state, p.src, p.dst, be16(p.ip[ipIdent:]), p.ip[ipProtocol]}
+	key := fragmentKey{p.l.ordinal, p.src, p.dst, be16(p.ip[ipIdent:]), p.ip[ipProtocol]}
 	at := r.find(key)
 	count := &r.pieces[hash(key.src^r.seed)>>20]
 	*count++
@@ -363,7 +386,7 @@ func (w *Worker) expire() (wake int64) {
 // timeExceeded tells the sender of d's first piece that the rest did not come.
 func (w *Worker) timeExceeded(d *datagram) {
 	r := &w.fragments
-	l := w.set.byName(d.key.l.name)
+	l := w.set.byOrdinal(d.key.iface)
 	if l == nil {
 		return // the interface is gone
 	}

@@ -53,8 +53,9 @@ type link struct {
 
 // A state is what an interface keeps through every Publish.
 type state struct {
-	name   string
-	counts []*[NumVerdicts]counter // [worker]
+	name    string
+	ordinal uint32                  // among the states of the responder
+	counts  []*[NumVerdicts]counter // [worker]
 
 	ledgers []*ledger     // [worker]: of addresses
 	shared  []*ledger     // [worker]: of labels, for addresses beyond what ledgers may hold
@@ -119,6 +120,11 @@ func (r *Responder) publish(ifs []Interface) ([]Warning, error) {
 	var all []Warning
 	old, next := r.set.Load(), &set{}
 	states := slices.Clone(r.states)
+	for _, w := range r.workers {
+		if err := w.reserve(); err != nil {
+			return nil, fmt.Errorf("memory of a worker: %w", err)
+		}
+	}
 	for i := range ifs {
 		l, warnings, err := r.link(&ifs[i], old, &states)
 		if err != nil {
@@ -160,6 +166,16 @@ func (s *set) byTags(tags []uint16) *link {
 func (s *set) byName(name string) *link {
 	for _, l := range s.links {
 		if l.name == name {
+			return l
+		}
+	}
+	return nil
+}
+
+// byOrdinal finds the link of an interface by its state's ordinal.
+func (s *set) byOrdinal(n uint32) *link {
+	for _, l := range s.links {
+		if l.ordinal == n {
 			return l
 		}
 	}
@@ -319,7 +335,7 @@ func (r *Responder) state(name string, states *[]*state) (*state, error) {
 			return s, nil
 		}
 	}
-	s := &state{name: name}
+	s := &state{name: name, ordinal: uint32(len(*states))}
 	for range r.workers {
 		own, err := newLedger(r.counted)
 		if err != nil {
