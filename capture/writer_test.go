@@ -3,13 +3,18 @@ package capture
 import (
 	"bytes"
 	"errors"
-	"github.com/ipalias/ipalias/internal/netlab"
+	"io"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcapgo"
+
+	"github.com/ipalias/ipalias/internal/netlab"
 )
 
 func TestWriteAndReadBack(t *testing.T) {
@@ -72,6 +77,38 @@ func TestWriteNoFrame(t *testing.T) {
 		if frames, err := readAll(&b); err != nil || len(frames) > 0 {
 			t.Errorf("%s: got %v, %v", name, frames, err)
 		}
+	}
+}
+
+// TestPcapWriterAgainstOracle has pcapgo read a classic file.
+func TestPcapWriterAgainstOracle(t *testing.T) {
+	want := []Frame{{Time: 1700000000_123456789, Data: testFrame(60, 1)}, {Time: math.MaxUint32*1e9 + 999999999, Data: testFrame(1514, 2)}, {Data: testFrame(maxFrame, 3)}}
+	var b bytes.Buffer
+	w := NewPcapWriter(&b)
+	for _, f := range want {
+		if err := w.WriteFrame(f.Time, f.Data, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Close()
+	r, err := pcapgo.NewReader(bytes.NewReader(b.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.LinkType() != layers.LinkTypeEthernet || r.Snaplen() != maxFrame {
+		t.Errorf("pcapgo reads link type %v and snapshot length %d", r.LinkType(), r.Snaplen())
+	}
+	for i, f := range want {
+		data, info, err := r.ReadPacketData()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(data, f.Data) || info.Length != len(f.Data) || info.Timestamp.UnixNano() != f.Time {
+			t.Errorf("frame %d: pcapgo reads %v, %d bytes", i, info, len(data))
+		}
+	}
+	if _, _, err := r.ReadPacketData(); err != io.EOF {
+		t.Errorf("pcapgo reads %v at the end", err)
 	}
 }
 
