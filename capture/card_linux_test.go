@@ -210,6 +210,35 @@ func TestCardWake(t *testing.T) {
 	}
 }
 
+// Whoever nudges has the handler called, before it waits or while, and once.
+func TestCardNudge(t *testing.T) {
+	l := newCardLab(t, CardConfig{})
+	calls := make(chan int, 16)
+	l.card.Nudge()
+	stop := l.run(t, handlerFunc(func(b *Batch) { calls <- len(b.Frames) }))
+	for range 3 {
+		if n := wait1(t, calls, "the nudge"); n != 0 {
+			t.Errorf("%d frames, want none", n)
+		}
+		l.send(t, labFrame(1, 60, experimental...))
+		if n := wait1(t, calls, "the frame"); n != 1 {
+			t.Errorf("%d frames, want one", n)
+		}
+		l.card.Nudge()
+	}
+	wait1(t, calls, "the last nudge")
+	if err := stop(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if len(calls) != 0 {
+		t.Errorf("%d calls more", len(calls))
+	}
+	if err := l.card.Close(); err != nil {
+		t.Error(err)
+	}
+	l.card.Nudge() // does nothing
+}
+
 func TestCardCancel(t *testing.T) {
 	l := newCardLab(t, CardConfig{})
 	for range 20 { // before, while and after Run starts to wait

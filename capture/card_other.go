@@ -37,6 +37,9 @@ func (c *Card) SetFilter(filter []bpf.Instruction) error { return ErrUnsupported
 // Stats is all zero.
 func (c *Card) Stats() Stats { return Stats{} }
 
+// Nudge does nothing.
+func (c *Card) Nudge() {}
+
 // Retire does nothing.
 func (c *Card) Retire() {}
 

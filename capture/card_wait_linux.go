@@ -16,9 +16,9 @@ import (
 // about twice what knowing the next frame's time would.
 const minSpin = 2 * time.Microsecond
 
-// wait returns when a frame is ready, when stop is set, or when wake is reached
-// (then due is true; in nanoseconds since the epoch, 0 for never), and now and
-// then for nothing. The error is the socket's.
+// wait returns when a frame is ready, when stop is set, or when wake is reached (in
+// nanoseconds since the epoch, 0 for never) or Nudge was called: then due is true.
+// Now and then it returns for nothing. The error is the socket's.
 func (c *Card) wait(stop *atomic.Bool, wake int64) (due bool, err error) {
 	if err := c.ring.readErr; err != nil {
 		c.ring.readErr = nil
@@ -48,6 +48,9 @@ func (c *Card) wait(stop *atomic.Bool, wake int64) (due bool, err error) {
 		return true, nil
 	case fds[0].Revents&unix.POLLERR != 0:
 		return false, c.pending()
+	case fds[1].Revents != 0:
+		c.uninterrupt()
+		return !stop.Load(), nil
 	}
 	c.learn(time.Since(begin))
 	return false, nil
@@ -81,6 +84,17 @@ func (c *Card) learn(gap time.Duration) {
 		c.spin = min(2*c.spin, c.most)
 	default:
 		c.spin = max(c.spin/2, min(minSpin, c.most))
+	}
+}
+
+// Nudge has Run call the handler soon, with frames or without: whoever looks after a
+// worker learns in this way that it moves, and at rest nobody has to wake it for that
+// otherwise. After Close it does nothing.
+func (c *Card) Nudge() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.interrupt()
 	}
 }
 

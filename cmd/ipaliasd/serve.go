@@ -228,13 +228,17 @@ func announceStates(ctx context.Context, d *daemon.Daemon, m *manager, hangup <-
 	}
 	said := d.Status(ctx)
 	m.tell(systemd.SdNotifyReady + "\nSTATUS=" + said)
-	ticker := time.NewTicker(statusInterval)
-	defer ticker.Stop()
+	var ticks <-chan time.Time
+	if m.there() { // else nobody hears it, and a timer that runs out is what a daemon at rest does
+		ticker := time.NewTicker(statusInterval)
+		defer ticker.Stop()
+		ticks = ticker.C
+	}
 	self := control.Peer{UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), PID: int32(os.Getpid())}
 	for {
 		select {
-		case <-ticker.C:
-			if now := d.Status(ctx); m.there() && now != said {
+		case <-ticks:
+			if now := d.Status(ctx); now != said {
 				said = now
 				m.tell("STATUS=" + said)
 			}

@@ -16,24 +16,18 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
-// heartbeat is how often a worker shows that it moves, frames or not.
-const heartbeat = time.Second
-
 // handler lets a worker of the responder answer what a port receives.
 type handler struct {
 	_      [64]byte // no other worker's on the same cache line
 	worker *responder.Worker
-	beat   atomic.Int64 // when it was called last, in ns since the epoch
+	moves  atomic.Uint64 // how often it was called
 	_      [64]byte
 }
 
 // Handle implements capture.Handler.
 func (h *handler) Handle(b *capture.Batch) {
 	b.Out, b.Wake = h.worker.Handle(b.Time, b.Frames, b.Flags, b.Out)
-	h.beat.Store(b.Time)
-	if next := b.Time + int64(heartbeat); b.Wake == 0 || b.Wake > next {
-		b.Wake = next
-	}
+	h.moves.Store(h.moves.Load() + 1)
 }
 
 // A session is the time from opening a card to its going down or away, or to
@@ -50,6 +44,7 @@ type session struct {
 	done     chan struct{} // closed when all have returned
 	errs     []error       // of each port; valid when done is closed
 	handlers []*handler
+	prods    []prod // of each handler
 
 	announcing     sync.WaitGroup
 	announceCtx    context.Context // of all that is being announced
@@ -96,7 +91,7 @@ func (s *session) start(r *responder.Responder) {
 	var running sync.WaitGroup
 	for i, port := range s.ports {
 		h := &handler{worker: r.Worker(i)}
-		s.handlers = append(s.handlers, h)
+		s.handlers, s.prods = append(s.handlers, h), append(s.prods, prod{})
 		running.Go(func() {
 			// Nothing that is announced or answered is true once the card has failed
 			// for one of them.
@@ -126,15 +121,25 @@ func (s *session) stats() (sum capture.Stats) {
 	return sum
 }
 
-// beat is when that worker moved last that did so longest ago. One that had no frame yet
-// sleeps, and is left out; 0 if that goes for all.
-func (s *session) beat() (oldest int64) {
-	for _, h := range s.handlers {
-		if at := h.beat.Load(); at != 0 && (oldest == 0 || at < oldest) {
-			oldest = at
+// A prod is when a worker was asked to move, and what it had done by then.
+type prod struct {
+	at    time.Time // zero: it was not yet
+	moves uint64
+}
+
+// prod asks each worker to move that has moved since it was asked last. It tells for how
+// long one was asked in vain. A worker that nobody asks sleeps until a frame comes: waking
+// it once a second, only to see that it would, was most of what the daemon did at rest.
+func (s *session) prod(now time.Time) (inVain time.Duration) {
+	for i, h := range s.handlers {
+		p := &s.prods[i]
+		if moves := h.moves.Load(); p.at.IsZero() || moves != p.moves {
+			*p = prod{now, moves}
+			s.ports[i].Nudge()
 		}
+		inVain = max(inVain, now.Sub(p.at))
 	}
-	return oldest
+	return inVain
 }
 
 // announce announces targets from the first one on; what was being announced is

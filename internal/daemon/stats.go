@@ -21,7 +21,6 @@ type glance struct {
 	stats     capture.Stats
 	published []responder.Interface
 	conflicts uint64
-	beat      int64 // when that worker moved last that did so longest ago, in ns since the epoch; 0: none had a frame yet
 }
 
 // glance looks at the card from another goroutine.
@@ -31,7 +30,6 @@ func (c *card) glance() (g glance) {
 		g = glance{state: c.state, facts: c.facts, stats: c.stats, published: c.table.published, conflicts: uint64(len(c.conflicts.seen))}
 		g.up = c.session != nil && c.session.started()
 		if c.session != nil {
-			g.beat = c.session.beat()
 			g.stats.Add(c.session.stats())
 		}
 		return nil
@@ -130,16 +128,22 @@ func (d *Daemon) Status(ctx context.Context) string {
 	return fmt.Sprintf("answering for %s on %s", count(addresses, "address", "addresses"), strings.Join(cardNames(s.cfg), ", "))
 }
 
-// stuck is how long a worker may show no sign of moving.
-const stuck = 10 * heartbeat
+// stuck is how long a worker may be asked to move in vain.
+const stuck = 10 * time.Second
 
-// Moving tells which card's worker has not moved lately although it should. It
-// does not return where a supervisor is stuck: that, too, is a sign.
+// Moving asks all workers to move, and tells which card's one has not since it was asked
+// before. It does not return where a supervisor is stuck: that, too, is a sign.
 func (d *Daemon) Moving() error {
 	<-d.ready
 	for _, c := range d.now.Load().cards {
-		g := c.glance()
-		if quiet := time.Since(time.Unix(0, g.beat)); g.up && g.beat != 0 && quiet > stuck {
+		quiet := time.Duration(0)
+		c.do(func() error {
+			if c.session != nil && c.session.started() {
+				quiet = c.session.prod(time.Now())
+			}
+			return nil
+		})
+		if quiet > stuck {
 			return fmt.Errorf("card %s: a worker has not moved for %v", c.name, quiet.Round(time.Second))
 		}
 	}
