@@ -22,7 +22,6 @@ type ledger struct {
 	rows  []row    // rows[0] and [1] are nobody's: see index
 	index []uint32 // by hash: a row number and a tag; 0: free, 1: no longer used
 	mask  uint32   // the row number in a slot of index; the rest is the tag
-	shift uint8    // where the tag begins
 	valid uint32   // so many rows, from number 2 on, are those of aliases for certain
 
 	next   uint32 // the first row that was never used
@@ -69,8 +68,7 @@ func newLedger(most int) (*ledger, error) {
 			return nil, err
 		}
 	}
-	l.shift = uint8(bits.Len32(uint32(most + rowsStart)))
-	l.mask = 1<<l.shift - 1
+	l.mask = 1<<bits.Len32(uint32(most+rowsStart)) - 1
 	l.index = l.regions[0][:indexMin:indexMin]
 	l.valid = allValid
 	return l, nil
@@ -124,7 +122,7 @@ func (l *ledger) rowOf(a uint32) *row {
 
 // tag is what a slot holds beside the row number: so much of the hash as there is
 // room for, so that a search meets few rows but the one it is for.
-func (l *ledger) tag(h uint32) uint32 { return h << (l.shift & 63) }
+func (l *ledger) tag(h uint32) uint32 { return h * (l.mask + 1) }
 
 // add gives an address without a row a new one; 0 if there are as many as there may
 // be. The worker calls it, for an alias.

@@ -92,6 +92,49 @@ func TestSearchesAreShort(t *testing.T) {
 	}
 }
 
+// TestGuess: what is guessed by tags is the right row but for one in many, and nobody's
+// for an address without one, while the index grows and after rows were dropped.
+func TestGuess(t *testing.T) {
+	const most = 1 << 20 // leaves eleven bits of tag
+	l, err := newLedger(most)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := func(n int) uint32 { return uint32(n)*2654435761 | 1 }
+	guess := func(a uint32) uint32 {
+		rows := make([]uint32, 1)
+		l.guess([]uint32{uint32(home(hash(a), len(l.index)))}, []uint32{l.tag(hash(a))}, rows)
+		return rows[0]
+	}
+	for added, n := 0, 0; added < 1<<18; added++ {
+		l.add(address(added), hash(address(added)))
+		if n++; n < added/4 || l.old != nil { // what has yet to move is not guessed
+			continue
+		}
+		n = 0
+		wrong, found := 0, 0
+		for k := range added + 1 {
+			if guess(address(k)) != l.find(address(k), hash(address(k))) {
+				wrong++
+			}
+			if guess(address(k+most)) > 1 {
+				found++
+			}
+		}
+		if wrong*100 > added || found*100 > added+100 {
+			t.Fatalf("of %d, %d are guessed wrong; of as many without a row, %d are found", added+1, wrong, found)
+		}
+	}
+	a := address(1<<18 - 1) // the last one
+	if n := l.find(a, hash(a)); n == 0 || guess(a) != n {
+		t.Fatalf("%#x is guessed in row %d, not %d: choose another", a, guess(a), n)
+	}
+	l.drop(l.find(a, hash(a)))
+	if n := guess(a); l.sure(n, &l.rows[n], a) {
+		t.Error("an address is still found after its row was dropped")
+	}
+}
+
 // TestCarries: counters go on over each of their limits: 32 bits of bytes, what carries
 // hold, the list of giants among addresses and that among labels.
 func TestCarries(t *testing.T) {

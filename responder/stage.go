@@ -1,5 +1,7 @@
 package responder
 
+import "math/bits"
+
 // stageRows is how many rows, with their index, the nearer caches hold about as well
 // as anything else.
 const stageRows = 1 << 13
@@ -9,69 +11,89 @@ const stageRows = 1 << 13
 // search goes beyond the first slot, but few beyond the fourth.
 const window = 4
 
+// group is how many rows are found before they are asked for: the memory has work
+// while the next are found.
+const group = 16
+
 // stage finds the rows of a chunk's targets before the first frame is answered. In a
-// large ledger a slot of the index and a row are a miss each, of a hundred
-// nanoseconds. Here those of different frames do not depend on each other, so that
-// the processor waits for many at once: first all slots, then all rows. It looks only
-// so many instructions ahead, so the two loops that miss do nothing else.
+// large ledger a slot of the index and a row are a miss each, of a hundred and fifty
+// nanoseconds. Those of different frames do not depend on each other: all slots are
+// asked for, then the rows, and none is waited for before the next is asked for. Who
+// sends is looked at while the slots are on their way, and the first frames are
+// answered while the last rows are.
 func (w *Worker) stage(l *link, frames [][]byte) {
-	own, sum := w.ledger, uint32(0)
-	var hashes [chunk]uint32
+	own, slots := w.ledger, len(w.ledger.index)
+	var homes, tags, senders [chunk]uint32
 	for i, frame := range frames {
-		h := hash(target(frame))
-		hashes[i&(chunk-1)] = h
-		sum += own.index[home(h, len(own.index))]
+		src, dst := ends(frame)
+		h := hash(dst)
+		senders[i&(chunk-1)] = src
+		homes[i&(chunk-1)] = uint32(home(h, slots))
+		tags[i&(chunk-1)] = own.tag(h)
 	}
-	for i := range frames {
-		w.rows[i&(chunk-1)] = own.guess(hashes[i&(chunk-1)])
+	prefetchSlots(own.index, homes[:len(frames)])
+	closer := w.closer(l, senders[:len(frames)])
+	rows := w.rows[:len(frames)]
+	for first := 0; first < len(rows); first += group {
+		end := min(first+group, len(rows))
+		own.guess(homes[first:end], tags[first:end], rows[first:end])
+		prefetchRows(own.rows, rows[first:end])
 	}
-	for _, n := range w.rows[:len(frames)] {
-		r := &own.rows[n]
-		sum += r.addr + uint32(r.tx.load()) // its two ends: they may lie in two lines
+	for ; closer != 0; closer &= closer - 1 {
+		rows[bits.TrailingZeros64(closer)] = 1 // nobody's: no fast way takes the frame
 	}
-	w.staged = sum // or the compiler would drop the loads
-	last, known := uint32(0), false
-	for i, frame := range frames {
-		if src := source(frame); src != last || i == 0 { // often all come from the same router
+}
+
+// closer tells which frames need a closer look for their sender, a bit for each.
+func (w *Worker) closer(l *link, senders []uint32) (closer uint64) {
+	last, known := uint32(0), true // 0 is none
+	for i, src := range senders {
+		if src != last { // often all come from the same router
 			last, known = src, !ordinary(src) || near(l.table.low, src) && !l.table.stranger(src)
 		}
 		if known {
-			w.rows[i&(chunk-1)] = 1 // nobody's row: the frame needs a closer look
+			closer |= 1 << i
+		}
+	}
+	return closer
+}
+
+// guess gives the rows of addresses by home and tag alone, 0 for none. They are right
+// but for one in many; whoever uses a row looks at its address. The lower bits of a tag
+// are zero, so what differs from a slot of the same tag is the row.
+func (l *ledger) guess(homes, tags, rows []uint32) {
+	index, mask := l.index, l.mask
+	homes, tags = homes[:len(rows)], tags[:len(rows)]
+	for i, tag := range tags {
+		slots := (*[window]uint32)(index[min(int(homes[i]), len(index)-window):])
+		n := uint32(0)
+		if d := slots[3] ^ tag; d <= mask {
+			n = d
+		}
+		if d := slots[2] ^ tag; d <= mask {
+			n = d
+		}
+		if d := slots[1] ^ tag; d <= mask {
+			n = d
+		}
+		if d := slots[0] ^ tag; d <= mask {
+			n = d
+		}
+		rows[i] = n
+	}
+	for i, n := range rows {
+		if n == 0 {
+			rows[i] = l.tagged(int(homes[i]), tags[i])
 		}
 	}
 }
 
-// guess gives the row of an address by tags alone. They are right but for one in many;
-// whoever uses the row looks at its address.
-func (l *ledger) guess(h uint32) uint32 {
-	tag := l.tag(h)
-	i := min(home(h, len(l.index)), len(l.index)-window)
-	slots := (*[window]uint32)(l.index[i:])
-	n := uint32(0)
-	if s := slots[3]; (s^tag)&^l.mask == 0 {
-		n = s
-	}
-	if s := slots[2]; (s^tag)&^l.mask == 0 {
-		n = s
-	}
-	if s := slots[1]; (s^tag)&^l.mask == 0 {
-		n = s
-	}
-	if s := slots[0]; (s^tag)&^l.mask == 0 {
-		n = s
-	}
-	if n == 0 {
-		n = l.tagged(h, tag)
-	}
-	return n & l.mask
-}
-
 // tagged is the same for any number of slots.
-func (l *ledger) tagged(h, tag uint32) uint32 {
-	for i := home(h, len(l.index)); ; {
+func (l *ledger) tagged(i int, tag uint32) uint32 {
+	for {
 		s := l.index[i]
-		if s == 0 || (s^tag)&^l.mask == 0 {
-			return s
+		if d := s ^ tag; s == 0 || d <= l.mask {
+			return s & l.mask
 		}
 		if i++; i == len(l.index) {
 			i = 0
@@ -79,26 +101,15 @@ func (l *ledger) tagged(h, tag uint32) uint32 {
 	}
 }
 
-// source is the address that an untagged frame comes from, if it is ARP or IPv4 at all.
-func source(frame []byte) uint32 {
+// ends are the addresses that an untagged frame comes from and that it asks for, if it
+// is ARP or IPv4 at all.
+func ends(frame []byte) (source, target uint32) {
 	if len(frame) < plainLen {
-		return 0
+		return 0, 0
 	}
-	at := ethLen + ipSrc
+	from, to := ethLen+ipSrc, ethLen+ipDst
 	if frame[ethType+1] == typeARP&0xff {
-		at = ethLen + arpSenderIP
+		from, to = ethLen+arpSenderIP, ethLen+arpTargetIP
 	}
-	return be32(frame[at : at+4])
-}
-
-// target is the address that it asks for, likewise.
-func target(frame []byte) uint32 {
-	if len(frame) < plainLen {
-		return 0
-	}
-	at := ethLen + ipDst
-	if frame[ethType+1] == typeARP&0xff {
-		at = ethLen + arpTargetIP
-	}
-	return be32(frame[at : at+4])
+	return be32(frame[from : from+4]), be32(frame[to : to+4])
 }

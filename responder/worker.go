@@ -37,8 +37,7 @@ type Worker struct {
 	memory   []byte
 	optBuf   [ipMaxLen - ipMinLen]byte
 
-	rows      [chunk]uint32 // of a chunk's targets, as far as stage found them
-	staged    uint32
+	rows      [chunk]uint32        // of a chunk's targets, as far as stage found them
 	strays    [NumVerdicts]counter // frames that belong to no interface
 	ident     uint16               // IPv4 identification of the last answer
 	limits    *limiter             // the card's, shared by its workers
