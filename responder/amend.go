@@ -118,18 +118,8 @@ func (t *table) holderOf(a uint32) uint32 {
 	if e, ok := t.entryOf(a); ok {
 		return e.label
 	}
-	if reason(t.holes, a) == "" {
-		return nobody
-	}
-	for _, b := range t.barred {
-		if b.first == a {
-			return b.label
-		}
-	}
-	for n := range t.labels {
-		if _, ok := t.labels[n].run(a); ok {
-			return uint32(n)
-		}
+	if e, ok := t.barredBy(a); ok {
+		return e.label
 	}
 	return nobody
 }
@@ -143,13 +133,6 @@ func (t *table) heldAmong(label string, wanted []run4) (shared Range, by string,
 		}
 		shared, by, held = run4{max(wanted[k].first, have.first), min(wanted[k].last, have.last)}.wide(), t.labels[n].name, true
 		return true
-	}
-	for n := range t.labels {
-		for _, have := range t.labels[n].runs {
-			if within(uint32(n), have) {
-				return shared, by, held
-			}
-		}
 	}
 	for _, b := range t.barred {
 		if within(b.label, run4{b.first, b.last}) {

@@ -189,8 +189,10 @@ func (t *table) fill(i *Interface, pieces []piece) (warnings []Warning) {
 		}
 		first := uint64(p.first)
 		for k := h; k < len(union) && union[k].first <= p.last; k++ {
-			if p.first == p.last {
+			if n := len(t.barred); n == 0 || t.barred[n-1].first != p.first {
 				t.barred = append(t.barred, entry{first: p.first, last: p.last, label: uint32(p.alias)})
+			}
+			if p.first == p.last {
 				a := i.Aliases[p.alias]
 				warnings = append(warnings, Warning{i.Name, EntryRef{int(p.alias), int(p.rng)}, a.Label, a.Ranges.At(int(p.rng)), reason(t.holes, p.first)})
 			}

@@ -1,25 +1,11 @@
 package responder
 
 import (
-	"cmp"
 	"net/netip"
 	"runtime"
 	"slices"
 	"sync/atomic"
 )
-
-// LabelInfo tells of one alias label.
-type LabelInfo struct {
-	Label     string
-	Ranges    Ranges   // as configured, singles and runs in the order of addresses
-	Addresses uint64   // how many are answered for
-	Counters  Counters // of all of them
-	Faults    Faults   // likewise
-
-	// Uncounted is what of Counters was counted for the label alone, as more addresses
-	// were asked for than Config.MaxCounted.
-	Uncounted Counters
-}
 
 // Match is what the table says of an address.
 type Match struct {
@@ -81,6 +67,11 @@ func (r *Responder) Used(iface string, yield func(a netip.Addr, label string, c 
 	if l == nil {
 		return
 	}
+	l.eachUsed(func(a, label uint32, c Counters) bool { return yield(v4addr(a), l.table.labels[label].name, c) })
+}
+
+// eachUsed is Used, with addresses and labels as numbers.
+func (l *link) eachUsed(yield func(a, label uint32, c Counters) bool) {
 	defer runtime.KeepAlive(l)
 	keys := l.used()
 	for i := 0; i < len(keys); {
@@ -91,7 +82,7 @@ func (r *Responder) Used(iface string, yield func(a netip.Addr, label string, c 
 				total.add(c)
 			}
 		}
-		if e, ok := l.table.entryOf(a); ok && total != (Counters{}) && !yield(v4addr(a), l.table.labels[e.label].name, total) {
+		if e, ok := l.table.entryOf(a); ok && total != (Counters{}) && !yield(a, e.label, total) {
 			return
 		}
 	}
@@ -199,119 +190,6 @@ func (r *Responder) Total(iface string) (total Counters) {
 	return total
 }
 
-// Labels tells of every label of an interface, in the order of the configuration.
-func (r *Responder) Labels(iface string) []LabelInfo {
-	return r.labels(iface, func(string) bool { return true })
-}
-
-// Label tells of one label. It walks over the table as Labels does, but keeps nothing of
-// the others: of a million labels that is what costs.
-func (r *Responder) Label(iface, label string) (info LabelInfo, known bool) {
-	for _, info := range r.labels(iface, func(name string) bool { return name == label }) {
-		return info, true
-	}
-	return info, false
-}
-
-func (r *Responder) labels(iface string, wanted func(label string) bool) []LabelInfo {
-	l := r.set.Load().byName(iface)
-	if l == nil {
-		return nil
-	}
-	defer runtime.KeepAlive(l)
-	infos := l.table.labelInfos(wanted)
-	uncounted := l.uncounted()
-	for n, lb := range l.table.labels {
-		if info := infos.of(uint32(n)); info != nil {
-			info.Uncounted = uncounted[lb.key()]
-			info.Counters = info.Uncounted
-		}
-	}
-	r.Used(iface, func(a netip.Addr, _ string, c Counters) bool {
-		e, _ := l.table.entryOf(v4(a))
-		if info := infos.of(e.label); info != nil {
-			info.Counters.add(c)
-		}
-		return true
-	})
-	l.eachFault(func(a uint32, f Faults) {
-		if e, ok := l.table.entryOf(a); ok { // it may have been an alias only before
-			if info := infos.of(e.label); info != nil {
-				info.Faults.RxErrors += f.RxErrors
-				info.Faults.TxDropped += f.TxDropped
-			}
-		}
-	})
-	return infos.list
-}
-
-// labelInfos is what is told of some of a table's labels.
-type labelInfos struct {
-	list  []LabelInfo
-	place []int32 // by the label's number: where in list, -1 where nobody asks
-}
-
-// of gives a place for what is told of a label, nil where nobody asks.
-func (i *labelInfos) of(label uint32) *LabelInfo {
-	if i.place[label] < 0 {
-		return nil
-	}
-	return &i.list[i.place[label]]
-}
-
-// labelInfos tells which addresses the wanted labels have.
-func (t *table) labelInfos(wanted func(label string) bool) *labelInfos {
-	infos := &labelInfos{place: make([]int32, len(t.labels))}
-	for _, n := range t.emptied {
-		infos.place[n] = -1
-	}
-	size := int32(0)
-	for n, lb := range t.labels {
-		if infos.place[n] < 0 || !wanted(lb.name) {
-			infos.place[n] = -1
-			continue
-		}
-		infos.place[n] = size
-		size++
-	}
-	infos.list = make([]LabelInfo, size)
-	for n, lb := range t.labels {
-		if info := infos.of(uint32(n)); info != nil {
-			info.Label, info.Ranges = lb.name, rangesOf4(lb.runs)
-		}
-	}
-	for e := range t.all {
-		info := infos.of(e.label)
-		if info == nil {
-			continue
-		}
-		info.Addresses += uint64(e.last-e.first) + 1
-		if _, in := t.labels[e.label].run(e.first); !in {
-			for a := uint64(e.first); a <= uint64(e.last); a++ { // joined single addresses
-				info.Ranges.push(run4{uint32(a), uint32(a)})
-			}
-		}
-	}
-	for _, b := range t.barred {
-		if info := infos.of(b.label); info != nil {
-			info.Ranges.push(run4{b.first, b.first})
-		}
-	}
-	for i := range infos.list {
-		infos.list[i].Ranges = infos.list[i].Ranges.Sorted()
-	}
-	return infos
-}
-
-// run finds the configured range of more than one address that a belongs to.
-func (l *label) run(a uint32) (run4, bool) {
-	i, _ := slices.BinarySearchFunc(l.runs, a, func(r run4, a uint32) int { return cmp.Compare(r.last, a) })
-	if i < len(l.runs) && l.runs[i].first <= a {
-		return l.runs[i], true
-	}
-	return run4{}, false
-}
-
 // Explain says what becomes of frames for an address, and why.
 func (r *Responder) Explain(iface string, a netip.Addr) (m Match) {
 	l := r.set.Load().byName(iface)
@@ -320,22 +198,21 @@ func (r *Responder) Explain(iface string, a netip.Addr) (m Match) {
 	}
 	defer runtime.KeepAlive(l)
 	t, addr := l.table, v4(a)
-	for _, lb := range t.labels {
-		if r, ok := lb.run(addr); ok {
-			m.Label, m.Rule = lb.name, Range{v4addr(r.first), v4addr(r.last)}.String()
+	e, ok := t.entryOf(addr)
+	if ok {
+		m.Answered = true
+	} else {
+		e, ok = t.barredBy(addr)
+	}
+	if ok {
+		lb := &t.labels[e.label]
+		m.Label, m.Rule = lb.name, a.String()
+		if r, in := lb.run(addr); in {
+			m.Rule = r.wide().String()
 		}
 	}
-	if e, ok := t.entryOf(addr); ok {
-		m.Answered, m.Label = true, t.labels[e.label].name
-		if m.Rule == "" {
-			m.Rule = a.String()
-		}
+	if m.Answered {
 		return m
-	}
-	for _, b := range t.barred {
-		if b.first == addr {
-			m.Label, m.Rule = t.labels[b.label].name, a.String()
-		}
 	}
 	if m.Reason = reason(t.holes, addr); m.Reason == "" {
 		m.Reason = "no alias"

@@ -1,5 +1,10 @@
 package responder
 
+import (
+	"cmp"
+	"slices"
+)
+
 // A table finds the alias of an IPv4 address. It is immutable.
 //
 // Single addresses lie in an open-addressing hash, half full: eight bytes each, and
@@ -10,7 +15,7 @@ type table struct {
 	*memory
 	labels []label // in the order of the configuration, those that Amend added behind
 	holes  []hole
-	barred []entry // single addresses that lie in holes
+	barred []entry // configured addresses and ranges of which something lies in holes; sorted
 	size   uint64  // addresses answered for
 	runs   []run4  // sorted
 	others []other // the host's own and broadcast addresses, which have keys as well
@@ -195,6 +200,15 @@ func (t *table) all(yield func(entry) bool) {
 	if next(1<<32-1) && len(over) > 0 && over[0].label != nobody {
 		yield(over[0])
 	}
+}
+
+// barredBy finds the configured address or range that has a, which lies in a hole.
+func (t *table) barredBy(a uint32) (e entry, ok bool) {
+	i, _ := slices.BinarySearchFunc(t.barred, a, func(e entry, a uint32) int { return cmp.Compare(e.last, a) })
+	if i < len(t.barred) && t.barred[i].first <= a {
+		return t.barred[i], true
+	}
+	return entry{}, false
 }
 
 // labelOf gives the label of an address that is answered for.

@@ -22,7 +22,7 @@ type canned struct{ source string }
 
 var seen = responder.Counters{RxPackets: 3, RxBytes: 180, TxPackets: 2, TxBytes: 120}
 
-func (canned) Show(_ context.Context, label string) (*control.Show, error) {
+func (canned) Show(_ context.Context, label, _ string) (*control.Show, error) {
 	if label == "eth0:9" {
 		return nil, control.Refuse(http.StatusNotFound, "there is no alias eth0:9")
 	}

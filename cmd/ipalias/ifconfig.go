@@ -108,42 +108,64 @@ func ifconfigList(ctx context.Context, e env, r remote, all bool) error {
 	if err != nil && !errors.Is(err, nettools.ErrUnsupported) {
 		return err
 	}
-	show, asked := r.client().Show(ctx, "")
+	stats, asked := r.client().Stats(ctx) // of which interfaces there are
 	if asked != nil {
-		show = &control.Show{}
+		stats = &control.Stats{}
 	}
-	list := []ifEntry{}
+	out := newIfList(e, r)
 	shown := map[string]bool{}
-	for _, c := range cards {
-		under := func(i control.InterfaceShow) bool {
-			own := slices.ContainsFunc(cards, func(c nettools.Card) bool { return c.Name == i.Name })
-			return i.Name == c.Name || i.Card == c.Name && !own // a VLAN that only the daemon knows
-		}
-		if c.Up || all {
-			list = append(list, cardEntries(c)...)
-		}
-		for _, i := range show.Interfaces {
-			if under(i) {
+	under := func(c nettools.Card, i control.InterfaceStats) bool {
+		own := slices.ContainsFunc(cards, func(c nettools.Card) bool { return c.Name == i.Name })
+		return i.Name == c.Name || i.Card == c.Name && !own // a VLAN that only the daemon knows
+	}
+	err = func() error {
+		for _, c := range cards {
+			if c.Up || all {
+				if err := out.entries(cardEntries(c)...); err != nil {
+					return err
+				}
+			}
+			for _, i := range stats.Interfaces {
+				if !under(c, i) {
+					continue
+				}
 				shown[i.Name] = true
-				if c.Up || all {
-					list = append(list, aliasEntries(i)...)
+				if !c.Up && !all {
+					continue
+				}
+				if err := out.aliases(ctx, r, i.Name); err != nil {
+					return err
 				}
 			}
 		}
-	}
-	// The daemon may live in another network namespace than we do.
-	for _, i := range show.Interfaces {
-		if !shown[i.Name] {
-			list = append(list, aliasEntries(i)...)
+		// The daemon may live in another network namespace than we do.
+		for _, i := range stats.Interfaces {
+			if !shown[i.Name] {
+				if err := out.aliases(ctx, r, i.Name); err != nil {
+					return err
+				}
+			}
 		}
-	}
-	if err := printEntries(e, r, list); err != nil {
+		return nil
+	}()
+	if err := out.end(err); err != nil {
 		return err
 	}
 	if asked != nil {
 		return fmt.Errorf("the aliases are not listed: %w", asked)
 	}
 	return nil
+}
+
+// aliases prints the aliases of an interface of the daemon's.
+func (l ifList) aliases(ctx context.Context, r remote, iface string) error {
+	_, err := r.client().Labels(ctx, iface, control.ShowReader{Label: func(i *control.InterfaceShow, label *control.LabelShow) error {
+		if entry, ok := aliasEntry(i, label); ok {
+			return l.entries(entry)
+		}
+		return nil
+	}})
+	return refused(err)
 }
 
 // ifconfigShow prints one card, or one alias.
@@ -155,7 +177,8 @@ func ifconfigShow(ctx context.Context, e env, r remote, name string) error {
 	for _, c := range cards {
 		for n, entry := range cardEntries(c) {
 			if entry.Name == name && (n == 0 || isAlias(name)) { // also an alias of the kernel's
-				return printEntries(e, r, []ifEntry{entry})
+				out := newIfList(e, r)
+				return out.end(out.entries(entry))
 			}
 		}
 	}
@@ -167,13 +190,19 @@ func ifconfigShow(ctx context.Context, e env, r remote, name string) error {
 		return refused(err)
 	}
 	var list []ifEntry
-	for _, i := range show.Interfaces {
-		list = append(list, aliasEntries(i)...)
+	for n := range show.Interfaces {
+		i := &show.Interfaces[n]
+		for m := range i.Labels {
+			if entry, ok := aliasEntry(i, &i.Labels[m]); ok {
+				list = append(list, entry)
+			}
+		}
 	}
 	if len(list) == 0 {
 		return fmt.Errorf("%s is down: ipalias ifconfig %[1]s up brings it back", name)
 	}
-	return printEntries(e, r, list)
+	out := newIfList(e, r)
+	return out.end(out.entries(list...))
 }
 
 // noCard is the error for a card that does not exist, with those that do.

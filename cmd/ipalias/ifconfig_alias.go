@@ -57,7 +57,8 @@ func (q *ifRequest) comeBack(ctx context.Context, r remote) (control.Edit, error
 		return edit, refused(err)
 	}
 	for _, i := range show.Interfaces {
-		for _, l := range i.Labels {
+		for n := range i.Labels {
+			l := &i.Labels[n]
 			for _, entry := range l.Entries {
 				if entry.From == control.Removed {
 					edit.Do, edit.Addresses = control.Add, append(edit.Addresses, entry.Range)
@@ -157,7 +158,8 @@ func (q *ifRequest) network(ctx context.Context, r remote, addresses []string) (
 	}
 	for _, i := range show.Interfaces {
 		networks = i.Networks
-		for _, l := range i.Labels {
+		for n := range i.Labels {
+			l := &i.Labels[n]
 			for _, entry := range inForce(l) {
 				addresses = append(addresses, entry.Range)
 			}

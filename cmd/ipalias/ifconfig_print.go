@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/netip"
@@ -89,42 +88,38 @@ func cardEntries(c nettools.Card) []ifEntry {
 // ethernetTitle is the hardware that aliases are on.
 const ethernetTitle = "10Mbps Ethernet"
 
-// aliasEntries are the labels of an interface that are in force. One that is not
+// aliasEntry is a label that is in force; else there is none. One that is not
 // answered for is not UP: its addresses are the host's own, say, or its interface
 // only observes. Without a carrier none is RUNNING.
-func aliasEntries(i control.InterfaceShow) []ifEntry {
-	var list []ifEntry
-	for _, l := range i.Labels {
-		e := ifEntry{Name: l.Label, Kind: kindAlias, Link: ethernetTitle, MAC: strings.ToUpper(i.MAC), MTU: i.MTU, Metric: 1,
-			Addresses: []ifAddress{}, More: l.More, Flags: []string{}}
-		for _, entry := range inForce(l) {
-			first, last, ok := ends(entry.Range)
-			if !ok {
-				continue // a later daemon may say what we can't read
-			}
-			mask, broadcast := maskOf(i.Networks, first, last)
-			e.Addresses = append(e.Addresses, ifAddress{Address: entry.Range, Broadcast: broadcast.String(), Mask: mask.String()})
+func aliasEntry(i *control.InterfaceShow, l *control.LabelShow) (e ifEntry, ok bool) {
+	e = ifEntry{Name: l.Label, Kind: kindAlias, Link: ethernetTitle, MAC: strings.ToUpper(i.MAC), MTU: i.MTU, Metric: 1,
+		Addresses: []ifAddress{}, More: l.More, Flags: []string{}}
+	for _, entry := range inForce(l) {
+		first, last, ok := ends(entry.Range)
+		if !ok {
+			continue // a later daemon may say what we can't read
 		}
-		if len(e.Addresses) == 0 {
-			continue
-		}
-		if i.Up && l.Addresses > 0 && i.Mode != control.Observe {
-			e.Flags = append(e.Flags, "UP")
-		}
-		e.Flags = append(e.Flags, "BROADCAST")
-		if i.Carrier {
-			e.Flags = append(e.Flags, "RUNNING")
-		}
-		// What the card lost, nobody knows whose it was.
-		c, f := l.Counters, l.Faults
-		e.Counters = &ifCounters{RxPackets: c.RxPackets, RxBytes: c.RxBytes, RxErrors: f.RxErrors, TxPackets: c.TxPackets, TxBytes: c.TxBytes, TxDropped: f.TxDropped}
-		list = append(list, e)
+		mask, broadcast := maskOf(i.Networks, first, last)
+		e.Addresses = append(e.Addresses, ifAddress{Address: entry.Range, Broadcast: broadcast.String(), Mask: mask.String()})
 	}
-	return list
+	if len(e.Addresses) == 0 {
+		return e, false
+	}
+	if i.Up && l.Addresses > 0 && i.Mode != control.Observe {
+		e.Flags = append(e.Flags, "UP")
+	}
+	e.Flags = append(e.Flags, "BROADCAST")
+	if i.Carrier {
+		e.Flags = append(e.Flags, "RUNNING")
+	}
+	// What the card lost, nobody knows whose it was.
+	c, f := l.Counters, l.Faults
+	e.Counters = &ifCounters{RxPackets: c.RxPackets, RxBytes: c.RxBytes, RxErrors: f.RxErrors, TxPackets: c.TxPackets, TxBytes: c.TxBytes, TxDropped: f.TxDropped}
+	return e, true
 }
 
 // inForce gives the entries of a label that are neither removed nor set aside.
-func inForce(l control.LabelShow) (list []control.EntryShow) {
+func inForce(l *control.LabelShow) (list []control.EntryShow) {
 	for _, entry := range l.Entries {
 		if entry.From == control.FromFile || entry.From == control.Added {
 			list = append(list, entry)
@@ -155,18 +150,19 @@ func ends(text string) (first, last netip.Addr, ok bool) {
 	return first, last, err == nil && err2 == nil && first.Is4() && last.Is4()
 }
 
-// printEntries prints entries as net-tools did in 1996, with the bytes as it added
+// An ifList prints entries as net-tools did in 1996, with the bytes as it added
 // them later.
-func printEntries(e env, r remote, list []ifEntry) error {
-	if r.asJSON {
-		return printJSON(e.stdout, map[string][]ifEntry{"interfaces": list})
-	}
-	var text bytes.Buffer
+type ifList struct{ *listing }
+
+func newIfList(e env, r remote) ifList { return ifList{newListing(e.stdout, r.asJSON, "interfaces")} }
+
+func (l ifList) entries(list ...ifEntry) error {
 	for n := range list {
-		list[n].print(&text)
+		if err := l.add(&list[n], list[n].print); err != nil {
+			return err
+		}
 	}
-	_, err := e.stdout.Write(text.Bytes())
-	return err
+	return nil
 }
 
 // ifIndent is how far all lines but the first are indented: the width of the name.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -18,48 +19,109 @@ func printJSON(w io.Writer, v any) error {
 	return encoder.Encode(v)
 }
 
+// A listing prints a list an element at a time, of which there may be a million: as text,
+// or as the JSON document {"key": [...]}.
+type listing struct {
+	out    *bufio.Writer
+	key    string
+	asJSON bool
+	n      int
+}
+
+func newListing(w io.Writer, asJSON bool, key string) *listing {
+	return &listing{out: bufio.NewWriterSize(w, 64<<10), key: key, asJSON: asJSON}
+}
+
+// add prints an element, as text by print.
+func (l *listing) add(v any, print func(io.Writer)) error {
+	l.n++
+	if !l.asJSON {
+		print(l.out)
+		return nil // the writer keeps an error for the end
+	}
+	between := ","
+	if l.n == 1 {
+		between = fmt.Sprintf("{\n  %q: [", l.key)
+	}
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // as printJSON
+	encoder.SetIndent("    ", "  ")
+	if err := encoder.Encode(v); err != nil {
+		return err
+	}
+	fmt.Fprintf(l.out, "%s\n    %s", between, bytes.TrimSuffix(text.Bytes(), []byte("\n")))
+	return nil
+}
+
+// end prints what is left, if all went well: of a list that was broken off no document
+// may look whole. It returns the first error.
+func (l *listing) end(err error) error {
+	switch {
+	case err != nil && l.n == 0:
+		return err
+	case !l.asJSON || err != nil:
+	case l.n == 0:
+		fmt.Fprintf(l.out, "{\n  %q: []\n}\n", l.key)
+	default:
+		l.out.WriteString("\n  ]\n}\n")
+	}
+	if flushed := l.out.Flush(); err == nil {
+		err = flushed
+	}
+	return err
+}
+
 // A grid is a table in columns. Those whose title begins with ">" are aligned to
 // the right; a column without titles has its first row for all that.
 type grid struct {
 	titles []string
 	rows   [][]string
+	widths []int // of what was printed; nil: nothing yet
 }
 
 func (g *grid) add(cells ...string) { g.rows = append(g.rows, cells) }
 
-// print writes g with two spaces between columns and none at the end of a line.
+// print writes g with two spaces between columns and none at the end of a line. What is
+// added afterwards is printed below it by the next print, in columns no narrower.
 func (g *grid) print(w io.Writer, indent string) error {
-	titles := make([]string, len(g.titles))
-	widths := make([]int, len(g.titles))
-	for i, title := range g.titles {
-		titles[i] = strings.TrimPrefix(title, ">")
-		widths[i] = utf8.RuneCountInString(titles[i])
-		for _, row := range g.rows {
-			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
-		}
-	}
 	rows := g.rows
-	if strings.Join(titles, "") != "" {
-		rows = append([][]string{titles}, rows...)
-	}
-	var text bytes.Buffer
-	for _, row := range rows {
-		var line strings.Builder
-		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if strings.HasPrefix(g.titles[i], ">") {
-				cell = pad + cell
-			} else {
-				cell += pad
-			}
-			if i > 0 {
-				line.WriteString("  ")
-			}
-			line.WriteString(cell)
+	if g.widths == nil {
+		g.widths = make([]int, len(g.titles))
+		titles := make([]string, len(g.titles))
+		for i, title := range g.titles {
+			titles[i] = strings.TrimPrefix(title, ">")
 		}
-		fmt.Fprintf(&text, "%s%s\n", indent, strings.TrimRight(line.String(), " "))
+		if strings.Join(titles, "") != "" {
+			rows = append([][]string{titles}, rows...)
+		}
 	}
-	_, err := w.Write(text.Bytes())
+	for i := range g.titles {
+		for _, row := range rows {
+			g.widths[i] = max(g.widths[i], utf8.RuneCountInString(row[i]))
+		}
+	}
+	var text []byte
+	for _, row := range rows {
+		text = append(text, indent...)
+		for i, cell := range row {
+			pad := g.widths[i] - utf8.RuneCountInString(cell)
+			right := strings.HasPrefix(g.titles[i], ">")
+			if i > 0 {
+				text = append(text, "  "...)
+			}
+			if right {
+				text = append(text, strings.Repeat(" ", pad)...)
+			}
+			text = append(text, cell...)
+			if !right {
+				text = append(text, strings.Repeat(" ", pad)...)
+			}
+		}
+		text = append(bytes.TrimRight(text, " "), '\n')
+	}
+	g.rows = g.rows[:0]
+	_, err := w.Write(text)
 	return err
 }
 

@@ -1,8 +1,9 @@
 package main
 
 import (
-	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -49,65 +50,61 @@ several ranges is one alias.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			show, err := r.client().Show(cmd.Context(), "")
-			if err != nil {
-				return refused(err)
-			}
-			aliases := procAliases(show)
 			if args[0] == tables[0] {
-				return printProcAliases(e, r, aliases)
+				return procAliases(cmd.Context(), e, r)
 			}
-			return printProcTypes(e, r, []procType{{familyInet, typeName, len(aliases)}})
+			return procTypes(cmd.Context(), e, r)
 		},
 	}
 	r.flags(cmd, `a JSON document: "aliases" or "alias_types"`)
 	return cmd
 }
 
-// procAliases lists the labels that are in force.
-func procAliases(show *control.Show) []procAlias {
-	list := []procAlias{}
-	for _, i := range show.Interfaces {
-		for _, l := range i.Labels {
-			a := procAlias{Device: l.Label, Family: familyInet, More: l.More}
-			for _, entry := range inForce(l) {
-				a.Addresses = append(a.Addresses, entry.Range)
-			}
-			if len(a.Addresses) > 0 {
-				list = append(list, a)
-			}
+// eachProcAlias hands the labels that are in force to do, as they come.
+func eachProcAlias(ctx context.Context, r remote, do func(procAlias) error) error {
+	_, err := r.client().Labels(ctx, "", control.ShowReader{Label: func(_ *control.InterfaceShow, l *control.LabelShow) error {
+		a := procAlias{Device: l.Label, Family: familyInet, More: l.More}
+		for _, entry := range inForce(l) {
+			a.Addresses = append(a.Addresses, entry.Range)
 		}
-	}
-	return list
+		if len(a.Addresses) == 0 {
+			return nil
+		}
+		return do(a)
+	}})
+	return refused(err)
 }
 
-func printProcAliases(e env, r remote, list []procAlias) error {
-	if r.asJSON {
-		return printJSON(e.stdout, map[string][]procAlias{"aliases": list})
+func procAliases(ctx context.Context, e env, r remote) error {
+	list := newListing(e.stdout, r.asJSON, "aliases")
+	if !r.asJSON {
+		fmt.Fprintln(list.out, "device         family    address")
 	}
-	var text bytes.Buffer
-	fmt.Fprintln(&text, "device         family    address")
-	for _, a := range list {
-		first := a.Addresses[:min(len(a.Addresses), maxRanges)]
-		address := strings.Join(first, ", ")
-		if more := len(a.Addresses) - len(first) + a.More; more > 0 {
-			address += fmt.Sprintf(" and %d more", more)
-		}
-		fmt.Fprintf(&text, "%-16s %-6d %s\n", a.Device, a.Family, address)
-	}
-	_, err := e.stdout.Write(text.Bytes())
-	return err
+	err := eachProcAlias(ctx, r, func(a procAlias) error { return list.add(a, a.print) })
+	return list.end(err)
 }
 
-func printProcTypes(e env, r remote, list []procType) error {
-	if r.asJSON {
-		return printJSON(e.stdout, map[string][]procType{"alias_types": list})
+func (a *procAlias) print(w io.Writer) {
+	first := a.Addresses[:min(len(a.Addresses), maxRanges)]
+	address := strings.Join(first, ", ")
+	if more := len(a.Addresses) - len(first) + a.More; more > 0 {
+		address += fmt.Sprintf(" and %d more", more)
 	}
-	var text bytes.Buffer
-	fmt.Fprintln(&text, "type    name            n_attach")
-	for _, t := range list {
-		fmt.Fprintf(&text, "%-7d %-15s %d\n", t.Type, t.Name, t.Attached)
+	fmt.Fprintf(w, "%-16s %-6d %s\n", a.Device, a.Family, address)
+}
+
+func procTypes(ctx context.Context, e env, r remote) error {
+	ip := procType{Type: familyInet, Name: typeName}
+	err := eachProcAlias(ctx, r, func(procAlias) error {
+		ip.Attached++
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case r.asJSON:
+		return printJSON(e.stdout, map[string][]procType{"alias_types": {ip}})
 	}
-	_, err := e.stdout.Write(text.Bytes())
+	_, err = fmt.Fprintf(e.stdout, "type    name            n_attach\n%-7d %-15s %d\n", ip.Type, ip.Name, ip.Attached)
 	return err
 }

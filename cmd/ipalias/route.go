@@ -1,10 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"slices"
 	"strings"
@@ -73,22 +73,20 @@ func routeList(ctx context.Context, e env, r remote, numeric bool) error {
 	if err != nil && !errors.Is(err, nettools.ErrUnsupported) {
 		return err
 	}
-	list := []routeEntry{}
-	show, asked := r.client().Show(ctx, "")
-	if asked == nil {
-		list = aliasRoutes(show)
+	out := newListing(e.stdout, r.asJSON, "routes")
+	if !r.asJSON {
+		fmt.Fprintln(out.out, "Kernel IP routing table, and ipaliasd's aliases")
+		fmt.Fprintln(out.out, "Destination     Gateway         Genmask         Flags Metric Ref    Use Iface")
 	}
-	for _, k := range routes {
-		if !k.Local {
-			list = append(list, kernelRoute(k))
+	add := func(k routeEntry) error { return out.add(k, func(w io.Writer) { k.print(w, numeric) }) }
+	_, asked := r.client().Labels(ctx, "", control.ShowReader{Label: func(_ *control.InterfaceShow, l *control.LabelShow) error { return aliasRoutes(l, add) }})
+	err = nil
+	for n := 0; n < len(routes) && err == nil; n++ {
+		if !routes[n].Local {
+			err = add(kernelRoute(routes[n]))
 		}
 	}
-	if r.asJSON {
-		err = printJSON(e.stdout, map[string][]routeEntry{"routes": list})
-	} else {
-		err = printRoutes(e, list, numeric)
-	}
-	if err != nil {
+	if err := out.end(err); err != nil {
 		return err
 	}
 	if asked != nil {
@@ -97,20 +95,17 @@ func routeList(ctx context.Context, e env, r remote, numeric bool) error {
 	return nil
 }
 
-// aliasRoutes gives a route for each entry of each label.
-func aliasRoutes(show *control.Show) []routeEntry {
-	list := []routeEntry{}
-	for _, i := range show.Interfaces {
-		for _, l := range i.Labels {
-			for _, entry := range inForce(l) {
-				list = append(list, aliasRoute(l.Label, entry.Range))
-			}
-			if l.More > 0 {
-				list = append(list, routeEntry{Destination: fmt.Sprintf("%d more", l.More), Gateway: anyAddress, Mask: anyAddress, Flags: "U", Interface: l.Label, Alias: true})
-			}
+// aliasRoutes gives add a route for each entry of a label.
+func aliasRoutes(l *control.LabelShow, add func(routeEntry) error) error {
+	for _, entry := range inForce(l) {
+		if err := add(aliasRoute(l.Label, entry.Range)); err != nil {
+			return err
 		}
 	}
-	return list
+	if l.More == 0 {
+		return nil
+	}
+	return add(routeEntry{Destination: fmt.Sprintf("%d more", l.More), Gateway: anyAddress, Mask: anyAddress, Flags: "U", Interface: l.Label, Alias: true})
 }
 
 // aliasRoute writes a prefix as a network; what is none keeps its own form.
@@ -136,23 +131,16 @@ func kernelRoute(k nettools.Route) routeEntry {
 	return out
 }
 
-// printRoutes prints routes in route(8)'s columns.
-func printRoutes(e env, list []routeEntry, numeric bool) error {
-	var text bytes.Buffer
-	fmt.Fprintln(&text, "Kernel IP routing table, and ipaliasd's aliases")
-	fmt.Fprintln(&text, "Destination     Gateway         Genmask         Flags Metric Ref    Use Iface")
-	for _, k := range list {
-		destination, gateway := k.Destination, k.Gateway
-		if !numeric && gateway == anyAddress {
-			gateway = "*"
-		}
-		if !numeric && destination == anyAddress && k.Mask == anyAddress {
-			destination = "default"
-		}
-		fmt.Fprintf(&text, "%-15s %-15s %-15s %-5s %-6d %-2d %7d %s\n", destination, gateway, k.Mask, k.Flags, k.Metric, 0, 0, k.Interface)
+// print prints a route in route(8)'s columns.
+func (k *routeEntry) print(w io.Writer, numeric bool) {
+	destination, gateway := k.Destination, k.Gateway
+	if !numeric && gateway == anyAddress {
+		gateway = "*"
 	}
-	_, err := e.stdout.Write(text.Bytes())
-	return err
+	if !numeric && destination == anyAddress && k.Mask == anyAddress {
+		destination = "default"
+	}
+	fmt.Fprintf(w, "%-15s %-15s %-15s %-5s %-6d %-2d %7d %s\n", destination, gateway, k.Mask, k.Flags, k.Metric, 0, 0, k.Interface)
 }
 
 // alias does what is asked for with the device of an alias, which is to say

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -43,18 +46,36 @@ why it is not answered for.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			what := strings.Join(args, "")
-			if _, err := netip.ParseAddr(what); err == nil {
-				return showAddress(cmd.Context(), e, r, what)
+			if len(args) == 0 {
+				return showAll(cmd.Context(), e, r)
 			}
-			return showLabels(cmd.Context(), e, r, what)
+			if _, err := netip.ParseAddr(args[0]); err == nil {
+				return showAddress(cmd.Context(), e, r, args[0])
+			}
+			return showLabel(cmd.Context(), e, r, args[0])
 		},
 	}
 	r.flags(cmd, `a JSON document: "source" and "interfaces" with their "labels", or of an address "interfaces"`)
 	return cmd
 }
 
-func showLabels(ctx context.Context, e env, r remote, label string) error {
+// showAll lists all aliases as they come: a table of a million fills no memory here.
+func showAll(ctx context.Context, e env, r remote) error {
+	if r.asJSON {
+		return refused(r.client().CopyShow(ctx, e.stdout))
+	}
+	out := bufio.NewWriterSize(e.stdout, 64<<10)
+	p := labelPrinter{out: out, most: maxRanges}
+	show, err := r.client().Labels(ctx, "", control.ShowReader{Begin: p.begin, Label: p.label})
+	p.end(show)
+	if flushed := out.Flush(); err == nil {
+		return flushed
+	}
+	return refused(err)
+}
+
+// showLabel lists all of one label.
+func showLabel(ctx context.Context, e env, r remote, label string) error {
 	show, err := r.client().Show(ctx, label)
 	if err != nil {
 		return refused(err)
@@ -63,45 +84,70 @@ func showLabels(ctx context.Context, e env, r remote, label string) error {
 		return printJSON(e.stdout, show)
 	}
 	var text bytes.Buffer
-	if show.Replaced {
-		fmt.Fprintf(&text, "as %s said when it replaced the daemon's file\n\n", show.Source)
-	}
-	for n, i := range show.Interfaces {
-		if n > 0 {
-			fmt.Fprintln(&text)
+	p := labelPrinter{out: &text, most: math.MaxInt}
+	for n := range show.Interfaces {
+		i := &show.Interfaces[n]
+		p.begin(show, i)
+		for m := range i.Labels {
+			p.label(i, &i.Labels[m])
 		}
-		mac := ""
-		if i.MAC != "" {
-			mac = " (" + i.MAC + ")"
-		}
-		answers := "answers for"
-		if i.Mode == control.Observe {
-			answers = "observes and sends nothing, would answer for"
-		}
-		fmt.Fprintf(&text, "%s%s %s %s; %s\n", i.Name, mac, answers, count(i.Addresses, "address", "addresses"), i.State)
-		labels := grid{titles: []string{"label", "from", ">addresses", ">rx packets", ">tx packets", "entries"}}
-		for _, l := range i.Labels {
-			most := maxRanges
-			if label != "" {
-				most = len(l.Entries)
-			}
-			labels.add(l.Label, l.From, fmt.Sprint(l.Addresses), fmt.Sprint(l.Counters.RxPackets), fmt.Sprint(l.Counters.TxPackets), entries(l, most))
-		}
-		labels.print(&text, "  ")
 	}
-	for _, s := range show.Strays {
-		fmt.Fprintf(&text, "\n%s was changed at run time, but its interface is not configured\n", s)
-	}
-	if show.Frozen != "" {
-		fmt.Fprintf(&text, "\nrun-time changes are refused until they can be kept: %s\n", show.Frozen)
-	}
+	p.end(show)
 	_, err = e.stdout.Write(text.Bytes())
 	return err
 }
 
+// A labelPrinter prints labels interface by interface.
+type labelPrinter struct {
+	out    io.Writer // keeps its error
+	most   int       // entries of a label
+	labels *grid     // of the interface in hand
+}
+
+// page is how many labels are lined up with each other.
+const page = 1000
+
+func (p *labelPrinter) begin(show *control.Show, i *control.InterfaceShow) error {
+	switch {
+	case p.labels != nil:
+		p.labels.print(p.out, "  ")
+		fmt.Fprintln(p.out)
+	case show.Replaced:
+		fmt.Fprintf(p.out, "as %s said when it replaced the daemon's file\n\n", show.Source)
+	}
+	mac := ""
+	if i.MAC != "" {
+		mac = " (" + i.MAC + ")"
+	}
+	answers := "answers for"
+	if i.Mode == control.Observe {
+		answers = "observes and sends nothing, would answer for"
+	}
+	fmt.Fprintf(p.out, "%s%s %s %s; %s\n", i.Name, mac, answers, count(i.Addresses, "address", "addresses"), i.State)
+	p.labels = &grid{titles: []string{"label", "from", ">addresses", ">rx packets", ">tx packets", "entries"}}
+	return nil
+}
+
+func (p *labelPrinter) label(_ *control.InterfaceShow, l *control.LabelShow) error {
+	p.labels.add(l.Label, l.From, fmt.Sprint(l.Addresses), fmt.Sprint(l.Counters.RxPackets), fmt.Sprint(l.Counters.TxPackets), entries(l, p.most))
+	if len(p.labels.rows) < page {
+		return nil
+	}
+	return p.labels.print(p.out, "  ")
+}
+
+func (p *labelPrinter) end(show *control.Show) {
+	if p.labels != nil {
+		p.labels.print(p.out, "  ")
+	}
+	for _, s := range show.Strays {
+		fmt.Fprintf(p.out, "\n%s was changed at run time, but its interface is not configured\n", s)
+	}
+}
+
 // entries writes the entries of a label, the first most of them. Where they
 // differ each says where it comes from.
-func entries(l control.LabelShow, most int) string {
+func entries(l *control.LabelShow, most int) string {
 	var words []string
 	for _, entry := range l.Entries[:min(len(l.Entries), most)] {
 		word := entry.Range

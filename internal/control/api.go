@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 
 	"github.com/ipalias/ipalias/capture"
 	"github.com/ipalias/ipalias/internal/config"
@@ -26,7 +27,7 @@ const SocketEnv = "IPALIAS_SOCKET"
 // A Backend does what is asked for. Its methods are called from any goroutine. An
 // *Error says which HTTP status it is; config.Errors are the caller's mistakes.
 type Backend interface {
-	Show(ctx context.Context, label string) (*Show, error)             // label "": all
+	Show(ctx context.Context, label, iface string) (*Show, error)      // "": all
 	Address(ctx context.Context, address string) (*AddressShow, error) // of one address
 	Stats(ctx context.Context) (*Stats, error)
 	Health(ctx context.Context) *Health
@@ -133,6 +134,24 @@ type InterfaceShow struct {
 	Addresses uint64             `json:"addresses"` // answered for
 	Counters  responder.Counters `json:"counters"`
 	Labels    []LabelShow        `json:"labels"`
+
+	// Each yields the labels when the document is written; nil: they are in Labels. What
+	// it yields need not outlast the next.
+	Each iter.Seq[*LabelShow] `json:"-"`
+}
+
+func (i *InterfaceShow) labels() iter.Seq[*LabelShow] {
+	if i.Each != nil {
+		return i.Each
+	}
+	list := i.Labels
+	return func(yield func(*LabelShow) bool) {
+		for n := range list {
+			if !yield(&list[n]) {
+				return
+			}
+		}
+	}
 }
 
 // A LabelShow is one alias label.

@@ -37,13 +37,10 @@ func NewClient(socket string) *Client {
 	}}
 }
 
-// Show asks for all aliases, or those of one label.
+// Show asks for the aliases of one label, or of all if it is "". All of them are in memory then:
+// see Labels.
 func (c *Client) Show(ctx context.Context, label string) (*Show, error) {
-	path := "/v1/show"
-	if label != "" {
-		path += "?label=" + url.QueryEscape(label)
-	}
-	return ask[Show](ctx, c, http.MethodGet, path, nil)
+	return ask[Show](ctx, c, http.MethodGet, showPath("label", label), nil)
 }
 
 // Address asks for one address.
@@ -103,8 +100,7 @@ func (c *Client) Save(ctx context.Context) (*Saved, error) {
 
 const attempts = 5
 
-// ask sends one request and reads its answer. It tries again where the daemon was
-// so crowded that it hung up: what is asked for twice is done once.
+// ask sends one request and reads its answer.
 func ask[T any](ctx context.Context, c *Client, method, path string, body any) (*T, error) {
 	var text []byte
 	if body != nil {
@@ -113,21 +109,48 @@ func ask[T any](ctx context.Context, c *Client, method, path string, body any) (
 			return nil, err
 		}
 	}
+	into := new(T)
+	err := c.again(ctx, func() error {
+		from, err := c.send(ctx, method, path, text)
+		if err != nil {
+			return err
+		}
+		defer from.Close()
+		answer, err := io.ReadAll(from)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(answer, into); err != nil {
+			return fmt.Errorf("read the daemon's answer: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return into, nil
+}
+
+// again tries again where the daemon was so crowded that it hung up: what is asked for
+// twice is done once.
+func (c *Client) again(ctx context.Context, once func() error) error {
 	for n := 1; ; n++ {
-		answer, err := once[T](ctx, c, method, path, text)
+		err := once()
 		hungUp := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.EAGAIN)
 		if !hungUp || n == attempts {
-			return answer, c.explain(err)
+			return c.explain(err)
 		}
 		select {
 		case <-time.After(time.Duration(n) * 20 * time.Millisecond):
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }
 
-func once[T any](ctx context.Context, c *Client, method, path string, body []byte) (*T, error) {
+// send sends one request and gives the answer's body, to be closed. An answer that refuses
+// is an *Error.
+func (c *Client) send(ctx context.Context, method, path string, body []byte) (io.ReadCloser, error) {
 	r, err := http.NewRequestWithContext(ctx, method, "http://ipaliasd"+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -137,19 +160,15 @@ func once[T any](ctx context.Context, c *Client, method, path string, body []byt
 	if err != nil {
 		return nil, err
 	}
+	if resp.StatusCode == http.StatusOK {
+		return resp.Body, nil
+	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, refusedWith(resp, answer)
-	}
-	into := new(T)
-	if err := json.Unmarshal(answer, into); err != nil {
-		return nil, fmt.Errorf("read the daemon's answer: %w", err)
-	}
-	return into, nil
+	return nil, refusedWith(resp, answer)
 }
 
 // refusedWith reads an answer that refuses.

@@ -154,7 +154,7 @@ func (s *Server) show(r *http.Request) (any, error) {
 	if a := q.Get("address"); a != "" {
 		return s.Backend.Address(r.Context(), a)
 	}
-	return s.Backend.Show(r.Context(), q.Get("label"))
+	return s.Backend.Show(r.Context(), q.Get("label"), q.Get("interface"))
 }
 
 func (s *Server) edit(do string) func(context.Context, Peer, []byte) (any, error) {
@@ -205,53 +205,6 @@ func (s *Server) serve(do func(*http.Request, Peer, []byte) (any, error)) http.H
 		answer, err := do(r, c.who, body)
 		s.answer(w, r, answer, err, end)
 	})
-}
-
-// written writes an answer as JSON: indented, for somebody with curl, as long as somebody
-// may read all of it. Of 100,000 labels the spaces alone would be 30 MB.
-func written(answer any) ([]byte, error) {
-	text, err := json.Marshal(answer)
-	if err != nil || len(text) > piece {
-		return text, err
-	}
-	var indented bytes.Buffer
-	err = json.Indent(&indented, text, "", "  ")
-	return indented.Bytes(), err
-}
-
-// answer writes an answer, or what err says. From here on the client counts as one that
-// keeps us waiting. worked is called when only the client is left to wait for.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, answer any, err error, worked func()) {
-	status := http.StatusOK
-	if err != nil {
-		answer, status = refusal(err)
-	}
-	if h, ok := answer.(*Health); ok && !h.OK {
-		status = http.StatusServiceUnavailable
-	}
-	text, err := written(answer)
-	if err != nil { // nothing of ours cannot be written
-		status, text = http.StatusInternalServerError, []byte(`{"error": "the answer can't be written"}`)
-	}
-	text = append(text, '\n')
-	c := clientOf(r)
-	c.work(false)
-	if len(text) > piece {
-		if c.class.out.enter(r.Context(), c) != nil {
-			return
-		}
-		defer c.class.out.leave(c)
-	}
-	worked()
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
-	w.WriteHeader(status)
-	for part := range slices.Chunk(text, piece) {
-		if _, err := w.Write(part); err != nil {
-			return
-		}
-		c.class.out.took(c)
-	}
 }
 
 // admit tells the log who asks, and reads the body of those who may change something.

@@ -28,7 +28,9 @@ type recorder struct {
 	who   []Peer
 }
 
-func (r *recorder) Show(context.Context, string) (*Show, error) { return &Show{Source: "a.toml"}, nil }
+func (r *recorder) Show(context.Context, string, string) (*Show, error) {
+	return &Show{Source: "a.toml"}, nil
+}
 
 func (r *recorder) Health(context.Context) *Health { return &Health{OK: false, Why: []string{"down"}} }
 
@@ -45,18 +47,24 @@ func (r *recorder) Edit(_ context.Context, who Peer, e Edit) (*Result, error) {
 // serve runs a server on a socket of its own until the test ends.
 func serve(t *testing.T, group string) (*recorder, string) {
 	t.Helper()
+	r := new(recorder)
+	return r, serveOf(t, r, group)
+}
+
+// serveOf is serve of a certain Backend.
+func serveOf(t *testing.T, r Backend, group string) (path string) {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "control") // t.TempDir may be longer than a socket's name can be
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	os.Chmod(dir, 0o755)
-	path := filepath.Join(dir, "control.sock")
+	path = filepath.Join(dir, "control.sock")
 	l, err := Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := new(recorder)
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{Backend: r, Log: slog.New(slog.DiscardHandler), Group: group}
 	ended := make(chan error, 1)
@@ -68,7 +76,7 @@ func serve(t *testing.T, group string) (*recorder, string) {
 		}
 		l.Close()
 	})
-	return r, path
+	return path
 }
 
 func TestRequests(t *testing.T) {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"iter"
 	"net"
 	"net/http"
 	"net/netip"
@@ -29,68 +30,82 @@ func (s *state) cardOf(name string) *card {
 }
 
 // Show implements control.Backend.
-func (d *Daemon) Show(_ context.Context, label string) (*control.Show, error) {
+func (d *Daemon) Show(_ context.Context, label, iface string) (*control.Show, error) {
 	<-d.ready
 	s := d.now.Load()
 	show := &control.Show{Source: d.file, Durable: d.store != nil, Interfaces: []control.InterfaceShow{}, Strays: s.strays}
-	d.statsMu.Lock()
-	show.Frozen = d.kept.Frozen
-	d.statsMu.Unlock()
 	if s.source != nil {
 		show.Source, show.Replaced = s.source.Name, true
 	}
+	if label != "" {
+		iface = overlay.InterfaceOf(label)
+	}
 	for w := range s.all() {
-		if label != "" && overlay.InterfaceOf(label) != w.Name {
+		if iface != "" && iface != w.Name {
 			continue
 		}
-		c := s.cardOf(w.Card)
-		i := control.InterfaceShow{Name: w.Name, Card: w.Card, VLANs: w.Tags, Mode: mode(c.table.observes(w)), Labels: []control.LabelShow{}}
-		g := c.glance()
-		i.State, i.Networks = g.state, g.networks(w.Name)
-		i.Up, i.Carrier = g.facts.Up, g.facts.Carrier
-		if p := g.resolved(w.Name); p != nil {
-			i.MAC, i.MTU = net.HardwareAddr(p.MAC[:]).String(), p.MTU
-		}
-		r := c.table.responder
-		i.Addresses, i.Counters = r.Size(w.Name), r.Total(w.Name)
+		i := showInterface(s.cardOf(w.Card), w)
+		r := s.cardOf(w.Card).table.responder
 		if label != "" {
 			l, known := w.view.Label(label)
 			if !known {
 				return nil, control.Refuse(http.StatusNotFound, "there is no alias %s", label)
 			}
 			info, _ := r.Label(w.Name, label)
-			i.Labels = append(i.Labels, showLabel(&l, &info, entriesOfOne))
+			i.Counters = r.Total(w.Name)
+			i.Labels = append(i.Labels, *showLabel(&control.LabelShow{}, &l, &info, entriesOfOne))
+		} else if tally := r.Tally(w.Name); tally != nil {
+			i.Counters = tally.Total()
+			i.Each = showLabels(w.view, tally.Of)
 		} else {
-			i.Labels = showLabels(w.view, r.Labels(w.Name))
+			i.Each = showLabels(w.view, func(string) (info responder.LabelInfo, known bool) { return info, false })
 		}
 		show.Interfaces = append(show.Interfaces, i)
 	}
-	if label != "" && len(show.Interfaces) == 0 {
+	if len(show.Interfaces) == 0 && label != "" {
 		return nil, control.Refuse(http.StatusNotFound, "there is no alias %s", label)
+	}
+	if len(show.Interfaces) == 0 && iface != "" {
+		return nil, control.Refuse(http.StatusNotFound, "there is no interface %s", iface)
 	}
 	return show, nil
 }
 
-func showLabels(v *overlay.View, infos []responder.LabelInfo) []control.LabelShow {
-	list := make([]control.LabelShow, 0, v.Len())
-	counted := make(map[string]*responder.LabelInfo, len(infos))
-	for n := range infos {
-		counted[infos[n].Label] = &infos[n]
+// showInterface tells of an interface, but for its labels and counters.
+func showInterface(c *card, w wanted) control.InterfaceShow {
+	i := control.InterfaceShow{Name: w.Name, Card: w.Card, VLANs: w.Tags, Mode: mode(c.table.observes(w)), Labels: []control.LabelShow{}}
+	g := c.glance()
+	i.State, i.Networks = g.state, g.networks(w.Name)
+	i.Up, i.Carrier = g.facts.Up, g.facts.Carrier
+	if p := g.resolved(w.Name); p != nil {
+		i.MAC, i.MTU = net.HardwareAddr(p.MAC[:]).String(), p.MTU
 	}
-	for l := range v.Labels() {
-		info := counted[l.Label]
-		if info == nil {
-			info = &responder.LabelInfo{} // it has no address, or none any more
-		}
-		list = append(list, showLabel(&l, info, entriesOfAll))
-	}
-	return list
+	i.Addresses = c.table.responder.Size(w.Name)
+	return i
 }
 
-// showLabel tells of a label, and of at most so many entries.
-func showLabel(l *overlay.LabelView, info *responder.LabelInfo, most int) control.LabelShow {
-	shown := control.LabelShow{
-		Label: l.Label, Entries: []control.EntryShow{}, Addresses: info.Addresses,
+// showLabels yields the labels of a view, with what of tells of each. All are told in one
+// LabelShow: a million would be garbage that makes the collector go through the table.
+func showLabels(v *overlay.View, of func(label string) (responder.LabelInfo, bool)) iter.Seq[*control.LabelShow] {
+	return func(yield func(*control.LabelShow) bool) {
+		var shown control.LabelShow
+		for l := range v.Labels() {
+			info, _ := of(l.Label) // nothing, where it has no address, or none any more
+			if !yield(showLabel(&shown, &l, &info, entriesOfAll)) {
+				return
+			}
+		}
+	}
+}
+
+// showLabel tells of a label, and of at most so many entries, in shown.
+func showLabel(shown *control.LabelShow, l *overlay.LabelView, info *responder.LabelInfo, most int) *control.LabelShow {
+	entries := shown.Entries[:0]
+	if entries == nil {
+		entries = []control.EntryShow{} // JSON has it as such, not as null
+	}
+	*shown = control.LabelShow{
+		Label: l.Label, Entries: entries, Addresses: info.Addresses,
 		Counters: info.Counters, Uncounted: info.Uncounted, Faults: info.Faults,
 	}
 	note := func(from string) {
@@ -149,28 +164,40 @@ func (d *Daemon) Address(_ context.Context, address string) (*control.AddressSho
 			match.Counters, own = r.CountersOf(w.Name, a)
 			match.WithLabel = !own
 		}
-		locate(&match, w.view, a)
+		g := c.glance()
+		locate(&match, w.view, a, g.resolved(w.Name) != nil)
 		show.Interfaces = append(show.Interfaces, match)
 	}
 	return show, nil
 }
 
 // locate tells where an address comes from, and why it is not answered for if
-// that is a matter of run-time changes.
-func locate(m *control.AddressMatch, v *overlay.View, a netip.Addr) {
+// that is a matter of run-time changes. Where the table is published it has said which label
+// has the address, and of a million others only those that were changed are looked at.
+func locate(m *control.AddressMatch, v *overlay.View, a netip.Addr, published bool) {
 	at := responder.RangesOf(responder.Range{First: a, Last: a})
 	holds := func(list responder.Ranges) bool { return list.Shared(at).Len() > 0 }
-	for l := range v.Labels() {
+	in := func(l *overlay.LabelView) bool {
 		switch {
 		case holds(l.Added):
 			m.From, m.Label = control.Added, l.Label
-			return
 		case holds(l.Kept()):
 			m.From, m.Label = control.FromFile, l.Label
-			return
+		default:
+			return false
 		}
+		return true
 	}
-	for l := range v.Labels() {
+	if !published {
+		for l := range v.Labels() {
+			if in(&l) {
+				return
+			}
+		}
+	} else if l, known := v.Label(m.Label); known && in(&l) {
+		return
+	}
+	for l := range v.Changed() {
 		if holds(l.Removed) {
 			m.From, m.Label, m.Reason = control.Removed, l.Label, "removed from "+l.Label+" at run time"
 		}

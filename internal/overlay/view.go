@@ -154,13 +154,34 @@ func (v *View) Labels() iter.Seq[LabelView] {
 			}
 			return
 		}
+		of := make(map[string]*label, len(changed))
+		for _, c := range changed {
+			of[c.name] = c
+		}
 		for _, a := range v.file.aliases {
-			if !yield(v.look(a, v.changes.of(a.Label))) {
+			l := LabelView{Label: a.Label, File: a.Ranges}
+			if c := of[a.Label]; c != nil {
+				l = v.look(a, c)
+			}
+			if !yield(l) {
 				return
 			}
 		}
 		for _, c := range changed {
 			if _, known := v.file.index[c.name]; !known && c.added.len() > 0 && !yield(v.look(responder.Alias{Label: c.name}, c)) {
+				return
+			}
+		}
+	}
+}
+
+// Changed yields the labels that something was changed about, in the order of their first
+// change.
+func (v *View) Changed() iter.Seq[LabelView] {
+	return func(yield func(LabelView) bool) {
+		for _, c := range v.changes.all(v.iface) {
+			a, _ := v.file.Alias(c.name)
+			if !yield(v.look(a, c)) {
 				return
 			}
 		}
