@@ -26,7 +26,7 @@ func (canned) Show(_ context.Context, label, _ string) (*control.Show, error) {
 	if label == "eth0:9" {
 		return nil, control.Refuse(http.StatusNotFound, "there is no alias eth0:9")
 	}
-	return &control.Show{Interfaces: []control.InterfaceShow{{Name: "eth0", State: "the card is up", MAC: "00:8e:b8:83:19:20", Addresses: 2, Labels: []control.LabelShow{
+	return &control.Show{Frozen: "no room", Interfaces: []control.InterfaceShow{{Name: "eth0", State: "the card is up", MAC: "00:8e:b8:83:19:20", Addresses: 2, Labels: []control.LabelShow{
 		{Label: "eth0:0", From: control.FromFile, Addresses: 1, Counters: seen, Entries: []control.EntryShow{{Range: "172.16.3.10", From: control.FromFile}}},
 		{Label: "eth0:2", From: control.Mixed, Addresses: 1, More: 5, Entries: []control.EntryShow{
 			{Range: "172.16.3.11", From: control.Added}, {Range: "172.16.3.12", From: control.SetAside, Reason: "eth0:5 has it"}}},
@@ -181,6 +181,7 @@ func TestDaemonCommands(t *testing.T) {
 		status         int
 		stdout, stderr string // what they hold; "" for nothing at all
 	}{
+		{"show", done, "\n\nrun-time changes are refused until they can be kept: no room\n", ""},
 		{"show", done, "eth0:2  modified          1           0           0  172.16.3.11 (added), 172.16.3.12 (aside) (eth0:5 has it) and 5 more", ""},
 		{"show eth0:0", done, "eth0:0  file              1           3           2  172.16.3.10", ""},
 		{"show eth0:9", failed, "", "ipalias: there is no alias eth0:9"},

@@ -143,6 +143,9 @@ func (p *labelPrinter) end(show *control.Show) {
 	for _, s := range show.Strays {
 		fmt.Fprintf(p.out, "\n%s was changed at run time, but its interface is not configured\n", s)
 	}
+	if show.Frozen != "" {
+		fmt.Fprintf(p.out, "\nrun-time changes are refused until they can be kept: %s\n", show.Frozen)
+	}
 }
 
 // entries writes the entries of a label, the first most of them. Where they

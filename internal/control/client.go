@@ -10,7 +10,9 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -108,7 +110,16 @@ func ask[T any](ctx context.Context, c *Client, method, path string, body any) (
 		if text, err = json.Marshal(body); err != nil {
 			return nil, err
 		}
+		if len(text) > maxBody {
+			return nil, Refuse(http.StatusRequestEntityTooLarge, "nothing was sent: with the address files it is %d bytes, and the daemon takes at most %d", len(text), maxBody)
+		}
 	}
+	var sent atomic.Bool // whole, at one of the attempts
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(w httptrace.WroteRequestInfo) {
+		if w.Err == nil {
+			sent.Store(true)
+		}
+	}})
 	into := new(T)
 	err := c.again(ctx, func() error {
 		from, err := c.send(ctx, method, path, text)
@@ -126,9 +137,30 @@ func ask[T any](ctx context.Context, c *Client, method, path string, body any) (
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, c.outcome(err, method != http.MethodGet, sent.Load())
 	}
 	return into, nil
+}
+
+// outcome tells of a change that failed which of three it is: the daemon refused it, in
+// its own words; it never had all of it; or it had, and nobody knows what became of it.
+func (c *Client) outcome(err error, change, sent bool) error {
+	switch {
+	case !change, errors.As(err, new(*Error)):
+		return c.explain(err)
+	case sent:
+		return fmt.Errorf("the daemon on %s had the change and did not say what became of it (%v): ask ipalias show, or do it again, which does no harm", c.socket, cause(err))
+	}
+	return fmt.Errorf("nothing was changed: %w", c.explain(err))
+}
+
+// cause is err without the URL, which has a host that nobody gave.
+func cause(err error) error {
+	var at *url.Error
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
 }
 
 // again tries again where the daemon was so crowded that it hung up: what is asked for
@@ -136,9 +168,9 @@ func ask[T any](ctx context.Context, c *Client, method, path string, body any) (
 func (c *Client) again(ctx context.Context, once func() error) error {
 	for n := 1; ; n++ {
 		err := once()
-		hungUp := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.EAGAIN)
+		hungUp := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.EAGAIN)
 		if !hungUp || n == attempts {
-			return c.explain(err)
+			return err
 		}
 		select {
 		case <-time.After(time.Duration(n) * 20 * time.Millisecond):
@@ -190,5 +222,5 @@ func (c *Client) explain(err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("may not connect to %s: ask root to be put into its group", c.socket)
 	}
-	return fmt.Errorf("ask the daemon on %s: %w", c.socket, err)
+	return fmt.Errorf("ask the daemon on %s: %w", c.socket, cause(err))
 }

@@ -274,3 +274,49 @@ func TestNobodyListens(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// Of a change that failed it is told whether the daemon refused it, never had it, or had
+// it and did not answer: who is to do it again has to know.
+func TestWhatBecameOfAChange(t *testing.T) {
+	_, path := serve(t, "")
+	dir := filepath.Dir(path)
+	// deaf listens, and hangs up on everybody when it has read so much, at the last attempt for good.
+	deaf := func(name string, read int64) string {
+		l, err := net.Listen("unix", filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		go func() {
+			for n := 0; ; n++ {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				if n == 2 {
+					l.Close()
+				}
+				io.CopyN(io.Discard, conn, read)
+				conn.Close()
+			}
+		}()
+		return filepath.Join(dir, name)
+	}
+	large := []string{strings.Repeat("1", 8<<20)}
+	for name, tc := range map[string]struct {
+		socket    string
+		addresses []string
+		want      string // how the message begins
+	}{
+		"refused":  {path, nil, "eth0:0 has it"},
+		"nobody":   {filepath.Join(dir, "none"), nil, "nothing was changed: no daemon listens on " + dir},
+		"in part":  {deaf("part", 1<<20), large, "nothing was changed: "},
+		"not told": {deaf("whole", 100), nil, "the daemon on " + dir + "/whole had the change and did not say what became of it"},
+		"too long": {path, []string{strings.Repeat("1", maxBody)}, "nothing was sent: "},
+	} {
+		_, err := NewClient(tc.socket).Edit(t.Context(), Edit{Do: Add, Label: "eth0:taken", Addresses: tc.addresses})
+		if err == nil || !strings.HasPrefix(err.Error(), tc.want) {
+			t.Errorf("%s: %v, want %q", name, err, tc.want)
+		}
+	}
+}

@@ -44,7 +44,7 @@ func showPath(key, value string) string {
 
 // stream sends a request and has read read the answer as it comes.
 func (c *Client) stream(ctx context.Context, path string, read func(io.Reader) error) error {
-	return c.again(ctx, func() error {
+	return c.explain(c.again(ctx, func() error {
 		body, err := c.send(ctx, http.MethodGet, path, nil)
 		if err != nil {
 			return err
@@ -54,7 +54,7 @@ func (c *Client) stream(ctx context.Context, path string, read func(io.Reader) e
 			return &brokenOff{err} // what came is used: it is not asked for again
 		}
 		return nil
-	})
+	}))
 }
 
 // A brokenOff is an error in the middle of an answer.

@@ -28,7 +28,7 @@ var errWhole = errors.New("the table must be made anew")
 // there is no table yet, since its card was never there.
 func (d *Daemon) amend(w wanted, change overlay.Change) (*made, error) {
 	if d.ended {
-		return nil, errStopped
+		return nil, errEnding
 	}
 	old := d.now.Load()
 	c := old.cardOf(w.Card)

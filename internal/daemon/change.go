@@ -18,6 +18,9 @@ import (
 // maxLabel is the longest label that is taken at run time, in bytes.
 const maxLabel = 256
 
+// errEnding refuses a change that came too late.
+var errEnding = control.Refuse(http.StatusServiceUnavailable, "nothing was changed: the daemon is about to end")
+
 // Edit implements control.Backend.
 func (d *Daemon) Edit(_ context.Context, who control.Peer, e control.Edit) (*control.Result, error) {
 	ranges, err := parse(e)

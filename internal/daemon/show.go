@@ -34,6 +34,9 @@ func (d *Daemon) Show(_ context.Context, label, iface string) (*control.Show, er
 	<-d.ready
 	s := d.now.Load()
 	show := &control.Show{Source: d.file, Durable: d.store != nil, Interfaces: []control.InterfaceShow{}, Strays: s.strays}
+	d.statsMu.Lock()
+	show.Frozen = d.kept.Frozen
+	d.statsMu.Unlock()
 	if s.source != nil {
 		show.Source, show.Replaced = s.source.Name, true
 	}

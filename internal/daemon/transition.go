@@ -28,7 +28,7 @@ type transition struct {
 // nothing has happened. The caller holds mu.
 func (d *Daemon) make(t transition) (*made, error) {
 	if d.ended {
-		return nil, errStopped
+		return nil, errEnding
 	}
 	old := d.now.Load()
 	undo := d.changes.Apply(t.change)
