@@ -81,6 +81,10 @@ func compileTable(i *Interface) (*table, []Warning, error) {
 	if t.memory, err = newMemory(len(pieces) + len(t.holes)); err != nil {
 		return nil, nil, err
 	}
+	// With room for the labels that Amend puts behind them: to grow a list of a million is
+	// to copy it.
+	const few = 16
+	t.labels = make([]label, 0, len(i.Aliases)+len(i.Aliases)/patchShare+few)
 	for _, a := range i.Aliases {
 		l, err := newLabel(&a, i.Closed)
 		if err != nil {

@@ -71,7 +71,7 @@ func TestPlacesAreFew(t *testing.T) {
 	if len(d.errs) > 0 || a.Ranges.Len() != 100_000 {
 		t.Fatalf("%d ranges, %v", a.Ranges.Len(), d.errs)
 	}
-	if n := len(a.pieces[0].lines); n != 2 {
+	if n := len(a.pieces[0].from.lines); n != 2 {
 		t.Errorf("%d spots for two runs of lines", n)
 	}
 	if m := a.mark(99_999); m.Line != 100_003 || m.Column != 2 {

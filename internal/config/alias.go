@@ -23,29 +23,36 @@ type labels struct {
 }
 
 // A piece is the run of ranges that came from one string: one range, or the
-// lines of a file. A file of a million must not cost a million Places.
+// lines of a file. A file of a million must not cost a million Places, nor a million
+// strings more than three words each.
 type piece struct {
-	first int  // index of its first range
-	at    mark // of the string
+	first        int32 // index of its first range
+	line, column int32 // of the string
+	order        int32
+	from         *source
+}
+
+// A source is where ranges stand.
+type source struct {
 	file  string
-	lines []spot // of the ranges in file; nil if the range stands in the string
+	lines []spot // of the ranges in an address file; nil if a range stands in the string itself
 }
 
 // mark gives the place of a range.
 func (l *labels) mark(n int) mark {
-	p, found := slices.BinarySearchFunc(l.pieces, n, func(p piece, n int) int { return p.first - n })
+	p, found := slices.BinarySearchFunc(l.pieces, n, func(p piece, n int) int { return int(p.first) - n })
 	if !found {
 		p--
 	}
 	if p < 0 {
 		return l.at
 	}
-	from := &l.pieces[p]
-	if from.lines != nil {
-		line, column := locate(from.lines, n-from.first)
-		return mark{Place{from.file, line, column}, from.at.order}
+	of := &l.pieces[p]
+	line, column := int(of.line), int(of.column)
+	if of.from.lines != nil {
+		line, column = locate(of.from.lines, n-int(of.first))
 	}
-	return from.at
+	return mark{Place{of.from.file, line, column}, int(of.order)}
 }
 
 // aliases decodes [interface.CARD.aliases].
@@ -53,7 +60,14 @@ func (d *decoder) aliases(v *value, i *Interface) {
 	if !d.isTable(v, `a table of labels: "`+i.Name+`:0" = "172.16.3.10"`) {
 		return
 	}
-	for _, e := range v.table.entries {
+	more := len(v.table.entries)
+	i.Aliases, i.origins = slices.Grow(i.Aliases, more), slices.Grow(i.origins, more)
+	v.table.index = nil
+	for n, e := range v.table.entries {
+		if d.enough() {
+			return
+		}
+		v.table.entries[n] = nil // a million labels are not to be there twice
 		wrong := badLabel(e.key, i.Name)
 		if wrong != "" {
 			d.fail(e.at, "%s", wrong)
@@ -91,16 +105,17 @@ func (d *decoder) address(v *value, a *alias) {
 	if v.kind == unstable.Array && len(v.items) == 0 {
 		d.fail(v.at, "no address: found an empty array, expected at least one "+`"a", "a-b", "a/n" or "@FILE"`)
 	}
-	for _, s := range d.strings(v, `a string "a", "a-b", "a/n" or "@FILE"`) {
+	a.pieces = slices.Grow(a.pieces, len(v.items))
+	for s := range d.strings(v, `a string "a", "a-b", "a/n" or "@FILE"`) {
 		d.addresses(s.text, d.mark(s.at), a)
 	}
 }
 
 // addresses decodes one string of addresses.
 func (d *decoder) addresses(text string, at mark, a *alias) {
-	p := piece{first: a.Ranges.Len(), at: at}
+	p := piece{int32(a.Ranges.Len()), int32(at.Line), int32(at.Column), int32(at.order), nil}
 	if name, ok := strings.CutPrefix(text, "@"); ok {
-		d.addressFile(strings.TrimSpace(name), a, &p)
+		p.from = d.addressFile(strings.TrimSpace(name), at, a)
 	} else {
 		r, wrong := parseRange(text)
 		if wrong != "" {
@@ -108,35 +123,41 @@ func (d *decoder) addresses(text string, at mark, a *alias) {
 			return
 		}
 		a.Ranges = a.Ranges.Append(r)
+		if d.strung == nil || d.strung.file != at.File {
+			d.strung = &source{file: at.File}
+		}
+		p.from = d.strung
 	}
-	if a.Ranges.Len() > p.first {
+	if a.Ranges.Len() > int(p.first) {
 		a.pieces = append(a.pieces, p)
 	}
 }
 
-// addressFile adds the addresses of a file.
-func (d *decoder) addressFile(name string, a *alias, p *piece) {
+// addressFile adds the addresses of a file that is named at a place.
+func (d *decoder) addressFile(name string, at mark, a *alias) *source {
+	from := new(source)
 	if name == "" {
-		d.failAt(p.at, `no file: found "@", expected "@FILE"`)
-		return
+		d.failAt(at, `no file: found "@", expected "@FILE"`)
+		return from
 	}
 	var f io.ReadCloser
 	var size int64
 	var err error
-	if p.file, f, size, err = d.open(name); err != nil {
-		d.failAt(p.at, "cannot read the address file %s: %s", quote(p.file), reason(err))
-		return
+	if from.file, f, size, err = d.open(name); err != nil {
+		d.failAt(at, "cannot read the address file %s: %s", quote(from.file), reason(err))
+		return from
 	}
 	defer f.Close()
-	r := fileReader{file: p.file, order: p.at.order, before: a.Ranges.Len()}
+	r := fileReader{file: from.file, order: at.order, before: a.Ranges.Len()}
 	// Room for as many as there are if each has a line as long as such lines get.
 	r.ranges = a.Ranges.Grow(int(min(size, maxSize)) / len("203.000.113.100\n"))
 	if err := r.read(f); err != nil {
-		d.failAt(p.at, "cannot read the address file %s: %s", quote(p.file), reason(err))
+		d.failAt(at, "cannot read the address file %s: %s", quote(from.file), reason(err))
 	}
-	a.Ranges, p.lines = r.ranges.Clip(), r.spots
+	a.Ranges, from.lines = r.ranges.Clip(), r.spots
 	d.errs = append(d.errs, r.mistakes()...)
 	if len(r.spots) == 0 && len(r.errs) == 0 && err == nil {
-		d.warn(p.at, "the address file %s holds no address", quote(p.file))
+		d.warn(at, "the address file %s holds no address", quote(from.file))
 	}
+	return from
 }

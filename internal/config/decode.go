@@ -13,8 +13,9 @@ type decoder struct {
 	name     string // of the text, for errors
 	open     opener
 	text     []byte
-	lines    []int // offset of each line of text
-	broken   bool  // the text ends in a syntax error: what is missing may stand behind it
+	places   *positions
+	strung   *source // of the ranges that stand in strings
+	broken   bool    // the text ends in a syntax error: what is missing may stand behind it
 	errs     Errors
 	warnings []Warning
 }
@@ -23,7 +24,7 @@ func newDecoder(name string, text []byte, open opener) *decoder {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	// The parser finds offsets by capacities: leave nothing behind the text.
 	text = text[:len(text):len(text)]
-	return &decoder{name: name, open: open, text: text, lines: lineStarts(text)}
+	return &decoder{name: name, open: open, text: text, places: newPositions(text)}
 }
 
 // fail notes a mistake at an offset.
@@ -34,6 +35,9 @@ func (d *decoder) fail(at int, format string, args ...any) {
 func (d *decoder) failAt(m mark, format string, args ...any) {
 	d.errs = append(d.errs, newError(m, format, args...))
 }
+
+// enough tells that so many mistakes were found that nobody looks for more.
+func (d *decoder) enough() bool { return len(d.errs) >= maxFound }
 
 func newError(m mark, format string, args ...any) *Error {
 	return &Error{Place: m.Place, Msg: fmt.Sprintf(format, args...), order: m.order}
@@ -54,6 +58,9 @@ type field[T any] struct {
 // knows is told where it belongs: elsewhere has the words for it, or "".
 func fields[T any](d *decoder, t *table, name string, known []field[T], into *T, elsewhere func(key string) string) {
 	for _, e := range t.entries {
+		if d.enough() {
+			return
+		}
 		f := findField(known, e.key)
 		if f == nil {
 			d.unknown(e, name, keysOf(known), elsewhere(e.key))
@@ -158,16 +165,35 @@ func oneOf(words []string) string {
 
 // quote writes text of the user's on one line, and not all of it if it is long.
 func quote(s string) string {
-	const most = 60
-	if r := []rune(s); len(r) > most {
-		return fmt.Sprintf("%q...", string(r[:most]))
+	if cut := short(s); len(cut) < len(s) {
+		return fmt.Sprintf("%q...", cut)
 	}
 	return fmt.Sprintf("%q", s)
 }
 
+// clip writes text of the user's as it is, but for the end of a long one.
+func clip(s string) string {
+	if cut := short(s); len(cut) < len(s) {
+		return cut + "..."
+	}
+	return s
+}
+
+// short gives the beginning of a long text: nobody reads a message of megabytes.
+func short(s string) string {
+	const most = 60
+	n := 0
+	for at := range s {
+		if n++; n > most {
+			return s[:at]
+		}
+	}
+	return s
+}
+
 // quoteKey writes a key as TOML needs it.
 func quoteKey(k string) string {
-	if k == "" || strings.ContainsFunc(k, func(r rune) bool { return r == '.' || notBare(r) }) {
+	if k == "" || len(short(k)) < len(k) || strings.ContainsFunc(k, func(r rune) bool { return r == '.' || notBare(r) }) {
 		return quote(k)
 	}
 	return k

@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -52,27 +51,12 @@ type mark struct {
 
 // mark gives the place of an offset of the text.
 func (d *decoder) mark(at int) mark {
-	line, found := slices.BinarySearch(d.lines, at)
-	if !found {
-		line--
-	}
 	// The parser may point into a character where the text ends too early.
-	for at > d.lines[line] && at < len(d.text) && !utf8.RuneStart(d.text[at]) {
+	for at > 0 && at < len(d.text) && !utf8.RuneStart(d.text[at]) {
 		at--
 	}
-	column := utf8.RuneCount(d.text[d.lines[line]:at]) + 1
-	return mark{Place{d.name, line + 1, column}, at}
-}
-
-// lineStarts gives the offset of each line of text.
-func lineStarts(text []byte) []int {
-	starts := []int{0}
-	for i, c := range text {
-		if c == '\n' {
-			starts = append(starts, i+1)
-		}
-	}
-	return starts
+	p := d.places.find(at)
+	return mark{Place{d.name, p.line, p.column}, at}
 }
 
 // maxFound is how many mistakes are looked for before all that follows is left unread,
@@ -97,10 +81,15 @@ func (d *decoder) document() *table {
 		d.broken = true
 		return root
 	}
+	if at, what := excess(d.text); what != "" {
+		d.fail(at, "%s", what)
+		d.broken = true
+		return root
+	}
 	var p unstable.Parser
 	p.Reset(d.text)
 	current := root
-	for len(d.errs) < maxFound && p.NextExpression() {
+	for !d.enough() && p.NextExpression() {
 		switch e := p.Expression(); e.Kind {
 		case unstable.Table, unstable.ArrayTable:
 			if tables++; tables > maxTables {

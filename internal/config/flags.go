@@ -17,7 +17,7 @@ func FromFlags(iface string, addrs []string) (*Config, error) {
 		d.failAt(i.at, "%s", wrong)
 	}
 	for n, text := range addrs {
-		at := mark{Place{File: "-a " + text}, n}
+		at := mark{Place{File: "-a " + clip(text)}, n}
 		a := alias{Alias: responder.Alias{Label: fmt.Sprintf("%s:%d", iface, n)}, labels: labels{at: at}}
 		d.addresses(text, at, &a)
 		i.Aliases, i.origins = append(i.Aliases, a.Alias), append(i.origins, a.labels)
@@ -36,7 +36,10 @@ func Addresses(label string, values []string) (responder.Ranges, error) {
 	d := &decoder{open: beside(".")}
 	a := alias{Alias: responder.Alias{Label: label, Ranges: responder.Ranges{}.Grow(len(values))}}
 	for n, text := range values {
-		d.addresses(text, mark{Place{File: text}, n}, &a)
+		if d.enough() {
+			break
+		}
+		d.addresses(text, mark{Place{File: clip(text)}, n}, &a)
 	}
 	i := Interface{Name: "run", Aliases: []responder.Alias{a.Alias}, origins: []labels{a.labels}}
 	_, errs := i.Check(Host{})

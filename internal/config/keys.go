@@ -109,6 +109,9 @@ func (d *decoder) interfaces(v *value, c *Config) {
 		d.fail(v.at, "no interface: found an empty table, expected [interface.CARD], where CARD is for example eth0")
 	}
 	for _, e := range v.table.entries {
+		if d.enough() {
+			return
+		}
 		if e.value.kind != unstable.Table && findField(interfaceKeys, e.key) != nil {
 			d.fail(e.at, "%s belongs to one card: found it in [interface], expected it in [interface.CARD]", e.key)
 			continue

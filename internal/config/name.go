@@ -10,10 +10,19 @@ import (
 // maxName is the longest name of a card in bytes: IFNAMSIZ less the zero byte.
 const maxName = 15
 
+// maxWhole is a length that no name of a card with its VLANs comes near to.
+const maxWhole = 256
+
+// MaxLabel is the longest label of an alias in bytes.
+const MaxLabel = 256
+
 // parseName takes the name of an interface apart: "eth0", "eth0.100",
 // "eth0.100.200". A part that is a number is a VLAN identifier; any other dot
 // belongs to the name of the card. wrong is "" if the name is good.
 func parseName(name string) (card string, tags []uint16, wrong string) {
+	if len(name) > maxWhole {
+		return name, nil, fmt.Sprintf("bad interface name: found %s of %d bytes, expected a card such as eth0", quote(name), len(name))
+	}
 	parts := strings.Split(name, ".")
 	n := 1
 	for n < len(parts) && !isNumber(parts[n]) {
@@ -69,6 +78,8 @@ func isNumber(s string) bool {
 func badLabel(label, iface string) string {
 	card, text, colon := strings.Cut(label, ":")
 	switch {
+	case len(label) > MaxLabel:
+		return fmt.Sprintf("bad label: found %s of %d bytes, expected at most %d", quote(label), len(label), MaxLabel)
 	case !colon && findField(interfaceKeys, label) != nil:
 		return fmt.Sprintf("bad label: found %s, expected %q; the key %s of the interface belongs in [interface.%s], before its aliases",
 			quote(label), iface+":TEXT", label, quoteKey(iface))

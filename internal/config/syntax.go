@@ -19,7 +19,7 @@ func (d *decoder) syntax(p *unstable.Parser, err error) {
 	if errors.As(err, &bad) {
 		at = int(p.Range(bad.Highlight).Offset)
 	}
-	start, line := d.lineAt(at)
+	start, line := d.lineAround(at)
 	col := at - start
 	switch {
 	case strings.HasPrefix(msg, "basic strings cannot have new lines"), strings.HasPrefix(msg, "unterminated basic string"):
@@ -74,10 +74,13 @@ func (d *decoder) met(at int, msg string) string {
 	return msg
 }
 
-// lineAt gives the line that holds an offset, without its end, and where it begins.
-func (d *decoder) lineAt(at int) (start int, line string) {
+// lineAround gives the line that holds an offset, without its end, and where it begins. Of
+// a line that is longer than any that people write it gives what is near.
+func (d *decoder) lineAround(at int) (start int, line string) {
+	const near = 512
 	start = bytes.LastIndexByte(d.text[:at], '\n') + 1
-	text, _, _ := bytes.Cut(d.text[start:], []byte("\n"))
+	start = max(start, at-near)
+	text, _, _ := bytes.Cut(d.text[start:min(len(d.text), at+near)], []byte("\n"))
 	return start, strings.TrimSuffix(string(text), "\r")
 }
 
@@ -94,6 +97,7 @@ func bareWord(line string, col int) (at int, msg string) {
 	before := line[:at]
 	trimmed := strings.TrimSpace(before)
 	inValue := strings.Contains(before, "=") || strings.HasSuffix(trimmed, ",") || line != strings.TrimLeft(line, " \t") && !strings.Contains(line, "=")
+	word = short(word)
 	switch {
 	case word == "":
 		return at, ""

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"iter"
 	"net"
 	"net/netip"
 	"slices"
@@ -37,7 +38,7 @@ func (v *value) describe() string {
 	case v.kind == unstable.String:
 		return kinds[v.kind] + " " + quote(v.text)
 	}
-	return kinds[v.kind] + " " + v.text
+	return kinds[v.kind] + " " + short(v.text)
 }
 
 // wrongType tells that v is none of what is expected.
@@ -84,7 +85,7 @@ func (d *decoder) integer(v *value, low, high int) int {
 	}
 	n, err := strconv.ParseInt(v.text, 0, 64)
 	if err != nil || n < int64(low) || n > int64(high) {
-		d.fail(v.at, "out of range: found %s, expected %s", v.text, expected)
+		d.fail(v.at, "out of range: found %s, expected %s", short(v.text), expected)
 		return 0
 	}
 	return int(n)
@@ -138,28 +139,30 @@ func (d *decoder) mac(v *value, i *Interface) {
 	}
 }
 
-// strings gives the strings of an array, or the one string that stands alone.
-func (d *decoder) strings(v *value, expected string) []*value {
-	switch v.kind {
-	case unstable.String:
-		return []*value{v}
-	case unstable.Array:
-		good := make([]*value, 0, len(v.items))
-		for _, item := range v.items {
-			if d.isString(item, expected) {
-				good = append(good, item)
+// strings yields the strings of an array, or the one string that stands alone, until
+// there are mistakes enough.
+func (d *decoder) strings(v *value, expected string) iter.Seq[*value] {
+	return func(yield func(*value) bool) {
+		switch v.kind {
+		case unstable.String:
+			yield(v)
+		case unstable.Array:
+			for n, item := range v.items {
+				v.items[n] = nil // a million addresses are not to be there twice
+				if d.enough() || d.isString(item, expected) && !yield(item) {
+					return
+				}
 			}
+		default:
+			d.wrongType(v, expected+", or an array of them")
 		}
-		return good
 	}
-	d.wrongType(v, expected+", or an array of them")
-	return nil
 }
 
 func (d *decoder) networks(v *value, i *Interface) {
 	const expected = `a prefix such as "172.16.3.0/24"`
 	i.Networks = []netip.Prefix{}
-	for _, s := range d.strings(v, expected) {
+	for s := range d.strings(v, expected) {
 		if !strings.Contains(s.text, "/") {
 			if _, err := netip.ParseAddr(s.text); err == nil {
 				d.fail(s.at, "no prefix length: found %s, expected %s", quote(s.text), expected)
@@ -179,7 +182,7 @@ func (d *decoder) networks(v *value, i *Interface) {
 
 func (d *decoder) gateways(v *value, i *Interface) {
 	i.Gateways = []netip.Addr{}
-	for _, s := range d.strings(v, `an address such as "172.16.3.200"`) {
+	for s := range d.strings(v, `an address such as "172.16.3.200"`) {
 		a, wrong := parseAddr(s.text)
 		switch {
 		case wrong != "":
@@ -200,7 +203,7 @@ func (d *decoder) from(v *value) []netip.Prefix {
 		return nil
 	}
 	var list []netip.Prefix
-	for _, s := range d.strings(v, `a prefix such as "10.0.0.0/8"`) {
+	for s := range d.strings(v, `a prefix such as "10.0.0.0/8"`) {
 		if strings.Contains(s.text, "-") && !strings.Contains(s.text, "/") {
 			d.fail(s.at, `bad prefix: found %s, expected a prefix such as "10.0.0.0/8" or an address, no range`, quote(s.text))
 			continue
@@ -224,7 +227,7 @@ func (d *decoder) from(v *value) []netip.Prefix {
 // ranges gives addresses, ranges and prefixes.
 func (d *decoder) ranges(v *value) []responder.Range {
 	list := []responder.Range{}
-	for _, s := range d.strings(v, expectedRange) {
+	for s := range d.strings(v, expectedRange) {
 		r, wrong := parseRange(s.text)
 		if wrong != "" {
 			d.fail(s.at, "%s", wrong)

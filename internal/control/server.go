@@ -28,6 +28,10 @@ const (
 	smallBody = 64 << 10
 	maxBody   = 48 << 20 // a million addresses are 20 MiB
 
+	// maxAddresses is how many addresses an edit may have. A body may hold three times as
+	// many that are none, and a string for each takes ten times the body.
+	maxAddresses = 1 << 22
+
 	readTime  = 10 * time.Second // for a request to come in
 	writeTime = time.Minute      // for it to be answered and the answer to go out
 	idleTime  = 30 * time.Second // between two requests
@@ -160,6 +164,9 @@ func (s *Server) show(r *http.Request) (any, error) {
 func (s *Server) edit(do string) func(context.Context, Peer, []byte) (any, error) {
 	return func(ctx context.Context, who Peer, body []byte) (any, error) {
 		e := Edit{Do: do}
+		if bytes.Count(body, []byte{','}) > maxAddresses {
+			return nil, Refuse(http.StatusRequestEntityTooLarge, "too many addresses: found more than %d", maxAddresses)
+		}
 		if err := decode(body, &e); err != nil {
 			return nil, err
 		}
@@ -179,7 +186,7 @@ func decode(body []byte, into any) error {
 		}
 	}
 	if err != nil {
-		return Refuse(http.StatusBadRequest, "the body is not the JSON that is expected: %v", err)
+		return Refuse(http.StatusBadRequest, "the body is not the JSON that is expected: %.300v", err)
 	}
 	return nil
 }

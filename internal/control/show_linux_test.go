@@ -73,7 +73,8 @@ func (b *long) Show(context.Context, string, string) (*Show, error) {
 		n := 0
 		for l := range labels {
 			if n++; n%(b.labels/4) == 0 {
-				b.grown = max(b.grown, inUse()-min(inUse(), before))
+				now := inUse()
+				b.grown = max(b.grown, now-min(now, before))
 			}
 			if !yield(l) {
 				return

@@ -15,14 +15,17 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
-// maxLabel is the longest label that is taken at run time, in bytes.
-const maxLabel = 256
+// maxAddress is longer than what one address, range or prefix can be, in bytes.
+const maxAddress = 256
 
 // errEnding refuses a change that came too late.
 var errEnding = control.Refuse(http.StatusServiceUnavailable, "nothing was changed: the daemon is about to end")
 
 // Edit implements control.Backend.
 func (d *Daemon) Edit(_ context.Context, who control.Peer, e control.Edit) (*control.Result, error) {
+	if err := goodLabel(e.Label); err != nil {
+		return nil, err
+	}
 	ranges, err := parse(e)
 	if err != nil {
 		return nil, err
@@ -77,6 +80,9 @@ func parse(e control.Edit) (ranges responder.Ranges, err error) {
 		return ranges, control.Refuse(http.StatusBadRequest, "no address for %s", e.Label)
 	}
 	for _, a := range e.Addresses {
+		if len(a) > maxAddress {
+			return ranges, control.Refuse(http.StatusBadRequest, "bad address: found %d bytes, expected an address such as 172.16.3.11", len(a))
+		}
 		if strings.HasPrefix(a, "@") { // whoever may talk to us may not read all that we may
 			return ranges, control.Refuse(http.StatusBadRequest, "the daemon reads no address file for others: send what is in %s", a)
 		}
@@ -98,15 +104,21 @@ func (d *Daemon) edit(e control.Edit, file, ranges responder.Ranges) (overlay.Ch
 	return change, err
 }
 
+// goodLabel tells what is wrong with a label by itself.
+func goodLabel(label string) error {
+	if len(label) > config.MaxLabel {
+		return control.Refuse(http.StatusBadRequest, "bad label: found %d bytes, expected at most %d", len(label), config.MaxLabel)
+	}
+	iface, text, colon := strings.Cut(label, ":")
+	if !colon || iface == "" || text == "" || strings.ContainsFunc(label, unicode.IsControl) {
+		return control.Refuse(http.StatusBadRequest, "bad label: found %q, expected an interface, a colon and a text on one line, such as eth0:0", label)
+	}
+	return nil
+}
+
 // find gives the interface that a label is for.
 func (s *state) find(label string) (wanted, error) {
-	iface, text, colon := strings.Cut(label, ":")
-	if len(label) > maxLabel {
-		return wanted{}, control.Refuse(http.StatusBadRequest, "bad label: found %d bytes, expected at most %d", len(label), maxLabel)
-	}
-	if !colon || iface == "" || text == "" || strings.ContainsFunc(label, unicode.IsControl) {
-		return wanted{}, control.Refuse(http.StatusBadRequest, "bad label: found %q, expected an interface, a colon and a text on one line, such as eth0:0", label)
-	}
+	iface := overlay.InterfaceOf(label)
 	var names []string
 	for w := range s.all() {
 		if w.Name == iface {

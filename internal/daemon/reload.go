@@ -89,10 +89,21 @@ func share(old, cfg *config.Config) {
 	}
 }
 
+// maxPath is the longest name of a file that is taken, in bytes (PATH_MAX). Each mistake in it repeats it.
+const maxPath = 4096
+
 // parseSource reads a configuration that somebody else sent.
 func parseSource(s *control.Source) (*config.Config, error) {
 	if strings.TrimSpace(s.Name) == "" || strings.TrimSpace(s.Text) == "" {
 		return nil, control.Refuse(http.StatusBadRequest, `expected {"name": FILE, "text": what is in it}`)
+	}
+	for name := range s.Files {
+		if len(name) > maxPath {
+			return nil, control.Refuse(http.StatusBadRequest, "bad name of a file: found %d bytes, expected at most %d", len(name), maxPath)
+		}
+	}
+	if len(s.Name) > maxPath {
+		return nil, control.Refuse(http.StatusBadRequest, "bad name: found %d bytes, expected at most %d", len(s.Name), maxPath)
 	}
 	return config.ParseSent(s.Name, s.Text, s.Files)
 }
