@@ -26,6 +26,7 @@ func (l *ledger) grow() {
 	slots := min(slotsFor(l.live), len(l.regions[0]))
 	l.old, l.moved, l.given = l.index, 0, 0
 	l.inRegion ^= 1
+	hugeUpTo(l.regions[l.inRegion], slots)
 	l.index, l.filled = l.regions[l.inRegion][:slots:slots], 0
 }
 

@@ -34,6 +34,25 @@ func mapMemory[T any](n int) ([]T, error) {
 	return unsafe.Slice((*T)(unsafe.Pointer(&mem[0])), n), nil
 }
 
+// hugeUpTo has large pages only where the first n values of what mapMemory gave fill them:
+// the last one would else be half empty, which of an index for a million rows is a
+// fifth.
+func hugeUpTo[T any](s []T, n int) {
+	b := bytesOf(s)
+	start := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+	end := int((start+uintptr(len(bytesOf(s[:n]))))&^(hugePage-1) - start)
+	if len(b) <= hugePage {
+		return
+	}
+	end = max(end, hugePage)
+	if end > hugePage {
+		_ = syscall.Madvise(b[hugePage:end], syscall.MADV_HUGEPAGE)
+	}
+	if end < len(b) {
+		_ = syscall.Madvise(b[end:], syscall.MADV_NOHUGEPAGE)
+	}
+}
+
 // bytesOf gives the memory of what mapMemory gave, or of a part of it.
 func bytesOf[T any](s []T) []byte {
 	var zero T

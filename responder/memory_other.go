@@ -9,5 +9,8 @@ func mapMemory[T any](n int) ([]T, error) { return make([]T, n), nil }
 // unmapMemory leaves it to the collector.
 func unmapMemory[T any]([]T) {}
 
+// hugeUpTo knows of no pages here.
+func hugeUpTo[T any]([]T, int) {}
+
 // zeroMemory clears memory.
 func zeroMemory[T any](s []T) { clear(s) }
