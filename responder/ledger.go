@@ -142,9 +142,7 @@ func (l *ledger) add(a, h uint32) uint32 {
 		return 0
 	}
 	l.live++
-	if l.old != nil {
-		l.move(moveSteps)
-	}
+	l.settle(moveSteps)
 	l.insert(n, h)
 	if l.filled > fullAt(len(l.index)) {
 		l.grow()

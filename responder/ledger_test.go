@@ -92,6 +92,32 @@ func TestSearchesAreShort(t *testing.T) {
 	}
 }
 
+// TestIndexSettles: an index that began to grow does so to the end when no address is
+// new any more, and gives the memory of the old one back.
+func TestIndexSettles(t *testing.T) {
+	r, l := oneLink(t)
+	w, own := r.Worker(0), l.ledgers[0]
+	for a := uint32(0x0a000000); own.old == nil || len(own.index) < 1<<16; a++ {
+		w.row(l, a)
+	}
+	slots, live := len(own.old), own.live
+	frames := make([][]byte, chunk)
+	for i := range frames {
+		frames[i] = make([]byte, plainLen) // for nobody
+	}
+	for range slots/chunk + 1 {
+		w.Handle(0, frames, nil, nil)
+	}
+	if own.old != nil {
+		t.Errorf("%d of %d slots have moved after as many frames", own.moved, slots)
+	}
+	for a := uint32(0x0a000000); a < 0x0a000000+uint32(live); a++ {
+		if n := own.find(a, hash(a)); n == 0 || own.rows[n].addr != a {
+			t.Fatalf("%#x is found in row %d", a, n)
+		}
+	}
+}
+
 // TestGuess: what is guessed by tags is the right row but for one in many, and nobody's
 // for an address without one, while the index grows and after rows were dropped.
 func TestGuess(t *testing.T) {

@@ -2,7 +2,9 @@ package responder
 
 // moveSteps is how many slots move from an old index for each address that is
 // added: at this pace the old one is empty long before the new one is full, and no
-// batch takes longer than some microseconds for it.
+// batch takes longer than some microseconds for it. One more moves for each frame, or
+// an index would stay in two parts once no address is new: then half of the frames
+// miss in the first.
 const moveSteps = 8
 
 // fullAt tells how many slots of an index may be filled before it grows.
@@ -28,6 +30,13 @@ func (l *ledger) grow() {
 	l.inRegion ^= 1
 	hugeUpTo(l.regions[l.inRegion], slots)
 	l.index, l.filled = l.regions[l.inRegion][:slots:slots], 0
+}
+
+// settle moves so many slots of the old index, if there is one.
+func (l *ledger) settle(slots int) {
+	if l.old != nil {
+		l.move(slots)
+	}
 }
 
 // move moves so many slots of the old index to the new one.

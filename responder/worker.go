@@ -91,6 +91,9 @@ var (
 
 // chunk answers up to so many frames.
 func (w *Worker) chunk(l *link, frames [][]byte, flags []uint8, verdicts []Verdict) {
+	if l != nil {
+		w.ledger.settle(len(frames))
+	}
 	plain, rows := l != nil && l.plain, noRows[:]
 	if plain && (l.table.crowded || w.ledger.live > stageRows) {
 		w.stage(l, frames)
@@ -166,6 +169,7 @@ func (w *Worker) stray(frame []byte, flags uint8) Verdict {
 		return v
 	}
 	w.enter(l)
+	w.ledger.settle(1)
 	v = EtherTypeOther
 	if dst := be64(frame) >> 16; dst != l.mac && dst&groupBit == 0 {
 		v = OtherHost
