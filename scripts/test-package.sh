@@ -87,6 +87,9 @@ alike() {
 	for script in postinstall preuninstall postuninstall; do
 		rpm -qp --scripts "$work/1.0.0.rpm" | grep -q "^$script scriptlet" || fail "no $script in the rpm"
 	done
+	for file in copyright changelog.gz; do
+		grep -qx "/usr/share/doc/ipalias/$file" "$work/deb.files" || fail "no $file"
+	done
 	for page in man8/ipaliasd.8 man8/ipalias.8 man5/ipalias.toml.5; do
 		grep -qx "/usr/share/man/$page.gz" "$work/deb.files" || fail "no page $page"
 	done
@@ -165,20 +168,26 @@ changed() {
 	done
 }
 
-# scraped has a real Prometheus read the metrics, with our alerts, and asks it all
-# that the dashboard asks. Its package is taken apart, not installed: that would
-# start it on the machine that this runs on.
-scraped() {
-	mkdir -p "$root/etc/systemd/system/ipaliasd.service.d" "$work/prometheus"
-	printf '[Service]\nEnvironment="IPALIASD_OPTIONS=--metrics 127.0.0.1:9850"\n' >"$root/etc/systemd/system/ipaliasd.service.d/metrics.conf"
-	inside systemctl daemon-reload
-	inside systemctl restart ipaliasd || fail "a restart with --metrics"
+# fetched gets a Prometheus. Its package is taken apart, not installed: that would start
+# it on the machine that this runs on.
+fetched() {
+	mkdir -p "$work/prometheus"
 	(cd "$work/prometheus" && apt-get -qq download prometheus 2>/dev/null && dpkg-deb -x prometheus_*.deb .) || fail "no Prometheus from apt-get"
 	promtool=$work/prometheus/usr/bin/promtool
 	"$promtool" test rules packaging/prometheus/ipalias.test.yaml || fail "the alerts"
+}
+
+# scraped has a real Prometheus read the metrics, with our alerts, and asks it all
+# that the dashboard asks.
+scraped() {
+	mkdir -p "$root/etc/systemd/system/ipaliasd.service.d"
+	printf '[Service]\nEnvironment="IPALIASD_OPTIONS=--metrics 127.0.0.1:9850"\n' >"$root/etc/systemd/system/ipaliasd.service.d/metrics.conf"
+	inside systemctl daemon-reload
+	inside systemctl restart ipaliasd || fail "a restart with --metrics"
 	printf 'global: {scrape_interval: 1s, evaluation_interval: 1s}
 rule_files: [%s]
 scrape_configs: [{job_name: ipalias, static_configs: [{targets: ["127.0.0.1:9850"]}]}]\n' "$here/packaging/prometheus/ipalias.rules.yaml" >"$work/prometheus/config.yaml"
+	rm -rf "$work/prometheus/data" # of an earlier time
 	ip netns exec "$host" "$work/prometheus/usr/bin/prometheus" --config.file="$work/prometheus/config.yaml" \
 		--storage.tsdb.path="$work/prometheus/data" --web.listen-address=127.0.0.1:9090 >"$work/prometheus/log" 2>&1 &
 	prometheus=$!
@@ -214,71 +223,6 @@ upgraded() {
 	# Its sockets are handed on: not one answer is missed between the first and the last.
 	# That of the last request perhaps was not waited for.
 	awk -F'icmp_seq=' 'NF > 1 && $2 + 0 != ++n { gap = 1 } END { exit gap || n < 50 }' "$work/ping" || fail "answers were missed"
-	answers 192.0.2.12 || fail "what was added is not answered for"
-	config '"eth0:1" = "192.0.2.11"'
-	inside systemctl reload ipaliasd || fail "systemctl reload"
-	answers 192.0.2.11 || fail "what the file says since the reload is not answered for"
-	config 'mistake'
-	! inside systemctl reload ipaliasd 2>/dev/null || fail "reloaded a broken configuration"
-	answers 192.0.2.11 || fail "a broken configuration ended the old one"
-	config '"eth0:1" = "192.0.2.11"'
-	inside systemctl reload ipaliasd || fail "systemctl reload, after a mistake was mended"
-	for signal in KILL ABRT; do # ABRT is the watchdog's
-		inside systemctl kill --signal=$signal ipaliasd
-		until_true "not started again after SIG$signal" answers 192.0.2.12
-	done
-}
-
-# scraped has a real Prometheus read the metrics, with our alerts, and asks it all
-# that the dashboard asks. Its package is taken apart, not installed: that would
-# start it on the machine that this runs on.
-scraped() {
-	mkdir -p "$root/etc/systemd/system/ipaliasd.service.d" "$work/prometheus"
-	printf '[Service]\nEnvironment="IPALIASD_OPTIONS=--metrics 127.0.0.1:9850"\n' >"$root/etc/systemd/system/ipaliasd.service.d/metrics.conf"
-	inside systemctl daemon-reload
-	inside systemctl restart ipaliasd || fail "a restart with --metrics"
-	(cd "$work/prometheus" && apt-get -qq download prometheus 2>/dev/null && dpkg-deb -x prometheus_*.deb .) || fail "no Prometheus from apt-get"
-	promtool=$work/prometheus/usr/bin/promtool
-	"$promtool" test rules packaging/prometheus/ipalias.test.yaml || fail "the alerts"
-	printf 'global: {scrape_interval: 1s, evaluation_interval: 1s}
-rule_files: [%s]
-scrape_configs: [{job_name: ipalias, static_configs: [{targets: ["127.0.0.1:9850"]}]}]\n' "$here/packaging/prometheus/ipalias.rules.yaml" >"$work/prometheus/config.yaml"
-	ip netns exec "$host" "$work/prometheus/usr/bin/prometheus" --config.file="$work/prometheus/config.yaml" \
-		--storage.tsdb.path="$work/prometheus/data" --web.listen-address=127.0.0.1:9090 >"$work/prometheus/log" 2>&1 &
-	prometheus=$!
-	until_true "Prometheus gets no metrics" asked_for 'ipalias_card_up == 1'
-	until_true "the alerts are not looked at" evaluated
-	grep -o '"expr": ".*"' packaging/grafana/ipalias.json | sed 's/^"expr": "//; s/"$//; s/\\"/"/g; s/\$__rate_interval/1m/g; s/\$instance/.*/g' >"$work/expressions"
-	while read -r expression; do
-		ask "$expression" >/dev/null || fail "the dashboard asks for $expression"
-	done <"$work/expressions"
-	kill $prometheus
-	wait $prometheus || true
-	prometheus=
-	rm -r "$root/etc/systemd/system/ipaliasd.service.d"
-	inside systemctl daemon-reload
-}
-ask() { ip netns exec "$host" "$promtool" query instant http://127.0.0.1:9090 "$1"; }
-asked_for() { ask "$1" | grep -q .; }
-evaluated() {
-	ip netns exec "$host" curl -s http://127.0.0.1:9090/api/v1/rules >"$work/rules"
-	[ "$(grep -o '"health":"ok"' "$work/rules" | wc -l)" = "$(grep -c 'alert:' packaging/prometheus/ipalias.rules.yaml)" ]
-}
-
-# upgraded COMMAND...: asks all the while.
-upgraded() {
-	ip netns exec "$peer" ping -n -i 0.01 192.0.2.10 >"$work/ping" &
-	asking=$!
-	until_true "no answers before the upgrade" grep -q icmp_seq=50 "$work/ping"
-	inside "$@" >/dev/null || fail "$*"
-	until_true "not the new version" newer
-	kill -INT $asking
-	wait $asking || true
-	grep 'packets transmitted' "$work/ping"
-	# Its sockets are handed on: not one answer is missed.
-	grep -q ' 0% packet loss' "$work/ping" || fail "answers were missed"
-	# systemd keeps the sockets; the last answer was perhaps not waited for.
-	awk '/packets transmitted/ { exit !($1 - $4 <= 1) }' "$work/ping" || fail "answers were missed"
 	answers 192.0.2.12 || fail "the upgrade forgot what was added"
 	grep -q 192.0.2.11 "$root/etc/ipalias/ipalias.toml" || fail "the upgrade wrote over the configuration"
 }
@@ -296,31 +240,35 @@ step() {
 	"$@"
 }
 
+# life KIND INSTALL UPGRADE REMOVE: that of a package, with the commands of its manager.
+life() {
+	kind=$1
+	# shellcheck disable=SC2086 # commands of several words
+	{
+		step "installed with $kind" inside $2
+		step "as installed" installed
+		step "started" started
+		step "changed while it runs" changed
+		step "scraped by Prometheus" scraped
+		step "upgraded with $kind" upgraded $3
+		step "removed with $kind" removed $4
+	}
+}
+
 step "packages of versions 1.0.0 and 1.0.1" build 1.0.0
 build 1.0.1
 step "what is in them" alike
+step "the alerts" fetched
 step "a machine" boot
 files >"$work/before"
-step "dpkg --install" inside dpkg -i /1.0.0.deb
-step "as installed" installed
-step "started" started
-step "changed while it runs" changed
-step "scraped by Prometheus" scraped
-step "upgraded with dpkg" upgraded dpkg -i /1.0.1.deb
-step "removed with dpkg" removed dpkg -r ipalias
+life dpkg "dpkg -i /1.0.0.deb" "dpkg -i /1.0.1.deb" "dpkg -r ipalias"
 [ -e "$root/etc/ipalias/ipalias.toml" ] && [ -e "$root/var/lib/ipalias/changes.journal" ] || fail "removing took the configuration or the state"
 step "purged" inside dpkg -P ipalias
 ! inside getent passwd ipalias || fail "the user is still there"
 files >"$work/after"
 diff "$work/before" "$work/after" || fail "purging left or took more than it should"
 
-step "rpm --install" inside rpm -i --nodeps /1.0.0.rpm
-step "as installed" installed
-step "started" started
-inside ipalias add eth0:2 192.0.2.12 >/dev/null
-config '"eth0:1" = "192.0.2.11"'
-step "upgraded with rpm" upgraded rpm -U --nodeps /1.0.1.rpm
-step "removed with rpm" removed rpm -e ipalias
+life rpm "rpm -i --nodeps /1.0.0.rpm" "rpm -U --nodeps /1.0.1.rpm" "rpm -e ipalias"
 [ -e "$root/etc/ipalias/ipalias.toml.rpmsave" ] || fail "removing took a configuration that was edited"
 
 echo "the packages work"
