@@ -30,14 +30,14 @@ install -m 644 packaging/systemd/sysusers.conf "$to/lib/sysusers.d/ipalias.conf"
 chmod 644 "$to/lib/systemd/system/ipaliasd.service"
 
 # completion SHELL FILE. The program writes them itself; where it was built for
-# another machine it can't.
+# another machine it can't, and TOOL names one that can.
 completion() {
-	if script=$(bin/ipalias completion "$1" 2>/dev/null); then
+	if script=$("${TOOL:-bin/ipalias}" completion "$1" 2>/dev/null); then
 		mkdir -p "$(dirname "$to/$2")"
 		printf '%s\n' "$script" >"$to/$2"
 		chmod 644 "$to/$2"
 	else
-		echo "no completion for $1: bin/ipalias does not run here"
+		echo "no completion for $1: ${TOOL:-bin/ipalias} does not run here"
 	fi
 }
 completion bash share/bash-completion/completions/ipalias

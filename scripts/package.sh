@@ -35,12 +35,24 @@ export VERSION ARCH SOURCE_DATE_EPOCH
 rm -rf dist/root
 mkdir -p dist
 umask 022 # the tree's modes become the package's
+# The tool writes its completions itself, so it takes one for this machine.
+TOOL=bin/ipalias
+if [ "$("$GO" env GOOS GOARCH)" != "$("$GO" env GOHOSTOS GOHOSTARCH)" ]; then
+	TOOL=dist/ipalias.host
+	env -u GOOS -u GOARCH CGO_ENABLED=0 "$GO" build -o $TOOL ./cmd/ipalias
+fi
+export TOOL
 sh scripts/install.sh dist/root /usr
 gzip -9n dist/root/usr/share/man/man*/*
 # There is one of these in /etc.
 rm dist/root/usr/share/doc/ipalias/examples/ipalias.toml
+# What Debian's policy (4.4, 12.5 and 12.7) wants of each package.
+install -m 644 packaging/copyright dist/root/usr/share/doc/ipalias/copyright
+printf 'ipalias (%s) unstable; urgency=medium\n\n  * What changed is in CHANGELOG.md, beside this file.\n\n -- %s  %s\n' \
+	"$VERSION" "$(sed -n 's/^maintainer: //p' packaging/nfpm.yaml)" "$(LC_ALL=C date -u -d "@$SOURCE_DATE_EPOCH" '+%a, %d %b %Y %H:%M:%S +0000')" |
+	gzip -9n >dist/root/usr/share/doc/ipalias/changelog.gz
 
-# The tool is for this machine, whatever the programs are for.
+# nfpm is for this machine, whatever the programs are for.
 for kind in deb rpm; do
 	env -u GOOS -u GOARCH "$GO" run "$nfpm" package --config packaging/nfpm.yaml --packager $kind --target dist/
 done
