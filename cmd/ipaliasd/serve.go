@@ -20,6 +20,7 @@ import (
 
 	"github.com/ipalias/ipalias/capture"
 	"github.com/ipalias/ipalias/internal/config"
+	"github.com/ipalias/ipalias/internal/confine"
 	"github.com/ipalias/ipalias/internal/control"
 	"github.com/ipalias/ipalias/internal/daemon"
 	"github.com/ipalias/ipalias/internal/metrics"
@@ -114,6 +115,8 @@ func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.
 	if err := become(o, cfg.Path, log); err != nil {
 		return err
 	}
+	// What goes wrong here confined tells.
+	confine.Bound(confine.NetRaw, confine.NetAdmin)
 	m := newManager(log)
 	inherited, err := m.inherit()
 	if err != nil {

@@ -11,6 +11,9 @@ const (
 // Become fails: see ErrUnsupported.
 func Become(*User) error { return ErrUnsupported }
 
+// Bound fails: see ErrUnsupported.
+func Bound(...int) error { return ErrUnsupported }
+
 // Limit fails: see ErrUnsupported.
 func Limit(...int) error { return ErrUnsupported }
 
