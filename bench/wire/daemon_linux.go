@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	smallStarts   = 5
+	smallStarts   = 25
 	millionStarts = 3
 	adds          = 20
 	askRate       = 100_000 // a second: the rate at which each address is asked for once
