@@ -194,27 +194,6 @@ func (c *Card) collect() {
 	}
 }
 
-// Retire has a Card that is about to be closed send through its receiving socket, and
-// closes the other one. Run may go on meanwhile.
-//
-// For each socket that is closed the kernel waits until no processor is at it any more
-// (synchronize_net in packet_release), which takes 15 ms and longer, and for two sockets
-// that are closed side by side often twice that. This one's wait is over before the first
-// frame is missed. dup3 replaces what the descriptor means in one step: a batch
-// goes out through the one socket or the other.
-func (c *Card) Retire() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return
-	}
-	// Where any of this fails, Close only takes longer.
-	if bypass, err := unix.GetsockoptInt(c.out.fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS); err == nil {
-		unix.SetsockoptInt(c.fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, bypass)
-		unix.Dup3(c.fd, c.out.fd, unix.O_CLOEXEC)
-	}
-}
-
 // Close implements Port. Promiscuous mode ends with it, unless somebody else
 // wants it too. Stats goes on telling the last figures.
 func (c *Card) Close() error {
@@ -225,7 +204,7 @@ func (c *Card) Close() error {
 	}
 	c.collect()
 	c.closed = true
-	// Side by side: each takes its time, see Retire.
+	// Side by side: each takes its time, see leave.
 	sending := make(chan error, 1)
 	go func() { sending <- unix.Close(c.out.fd) }()
 	err := errors.Join(c.ring.close(), unix.Close(c.fd), unix.Close(c.wake), <-sending)

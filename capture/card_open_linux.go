@@ -102,7 +102,6 @@ func (c *Card) receive(ifi *net.Interface, cfg CardConfig) (err error) {
 		return fmt.Errorf("ignore outgoing frames: %w", err)
 	}
 	setBuffer(c.fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF)
-	setBuffer(c.fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF) // for Retire
 	if c.ring, err = newRing(c.fd, cfg.Slots); err != nil {
 		return err
 	}

@@ -40,8 +40,8 @@ func (c *Card) Stats() Stats { return Stats{} }
 // Nudge does nothing.
 func (c *Card) Nudge() {}
 
-// Retire does nothing.
-func (c *Card) Retire() {}
+// Leave does nothing.
+func (c *Card) Leave() error { return nil }
 
 // Close does nothing.
 func (c *Card) Close() error { return nil }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ipalias/ipalias/internal/control"
 	"github.com/ipalias/ipalias/internal/overlay"
+	"github.com/ipalias/ipalias/responder"
 )
 
 // made is what a transition led to.
@@ -81,4 +82,17 @@ func (s *state) with(w wanted) *state {
 		next.wants[card] = list
 	}
 	return &next
+}
+
+// amend has the card answer for next from now on, which is what it answers for but
+// for a label that loses some addresses and gains others. It is for do.
+func (c *card) amend(next []wanted, iface string, lose, gain responder.Alias) ([]doubt, error) {
+	fresh := arrivals{}
+	fresh.add(c.table.responder, iface, gain.Ranges)
+	warnings, err := c.table.amend(next, iface, lose, gain)
+	c.shield()
+	if err == nil && len(fresh) > 0 && c.facts.Carrier && c.session != nil && c.session.started() {
+		c.session.announceAlso(c.table.announcements(fresh))
+	}
+	return warnings, err
 }

@@ -47,7 +47,7 @@ type card struct {
 	// Of run, once start was called.
 	requests chan func() // done between two events, on the card's goroutine
 	cancel   context.CancelFunc
-	keep     func(capture.Kept) // valid when the context has ended
+	end      ending // valid when the context has ended
 	ended    chan struct{}
 }
 
@@ -127,7 +127,7 @@ func (c *card) missing() error {
 
 // close gives everything back. It may be called after a prepare that failed.
 func (c *card) close() {
-	c.endSession(nil)
+	c.endSession(giveBack)
 	c.guard.stop()
 	if c.kernel != nil {
 		c.kernel.Close()
@@ -143,10 +143,9 @@ func (c *card) start(ctx context.Context) {
 	}()
 }
 
-// stop ends what start began, and waits for it. keep is handed the card's sockets; nil:
-// they are closed.
-func (c *card) stop(keep func(capture.Kept)) {
-	c.keep = keep
+// stop ends what start began, and waits for it. end is what becomes of the card's ports.
+func (c *card) stop(end ending) {
+	c.end = end
 	c.cancel()
 	<-c.ended
 }
@@ -191,19 +190,6 @@ func (c *card) change(configured []wanted) ([]doubt, error) {
 	return warnings, nil
 }
 
-// amend has the card answer for next from now on, which is what it answers for but
-// for a label that loses some addresses and gains others. It is for do.
-func (c *card) amend(next []wanted, iface string, lose, gain responder.Alias) ([]doubt, error) {
-	fresh := arrivals{}
-	fresh.add(c.table.responder, iface, gain.Ranges)
-	warnings, err := c.table.amend(next, iface, lose, gain)
-	c.shield()
-	if err == nil && len(fresh) > 0 && c.facts.Carrier && c.session != nil && c.session.started() {
-		c.session.announceAlso(c.table.announcements(fresh))
-	}
-	return warnings, err
-}
-
 // refilter lets the card through what goes to the MAC addresses of now.
 func (c *card) refilter() {
 	if err := c.session.setFilter(capture.FilterFor(c.table.macs())); err != nil {
@@ -219,7 +205,7 @@ func (c *card) run(ctx context.Context) {
 		c.follow()
 		c.await(ctx, ticker.C)
 	}
-	c.endSession(c.keep)
+	c.endSession(c.end)
 	c.conflicts.report(c.table.responder.Conflicts())
 }
 
@@ -244,7 +230,7 @@ func (c *card) await(ctx context.Context, ticks <-chan time.Time) {
 			if ctx.Err() != nil {
 				return // it did not fail: it was stopped
 			}
-			c.endSession(nil)
+			c.endSession(giveBack)
 			// What failed may be up again already, or fail again at once.
 			c.retry = time.After(c.backoff.delay(time.Now()))
 		case <-ctx.Done():
@@ -272,7 +258,7 @@ func (c *card) follow() {
 	}
 	old, oldMACs := c.facts, c.table.macs()
 	if !facts.Up || c.session != nil && c.session.index != facts.Index {
-		c.endSession(nil)
+		c.endSession(giveBack)
 	}
 	if err := c.adopt(facts); err != nil {
 		c.say(slog.LevelError, err.Error())
@@ -299,7 +285,7 @@ func (c *card) follow() {
 
 // leave lets go of a card that is not there any more, or is not ours to answer on.
 func (c *card) leave(why string) {
-	c.endSession(nil)
+	c.endSession(giveBack)
 	c.guard.want(ward{}) // what is for aliases is the kernel's again, or a bridge's
 	c.away, c.facts.Up, c.facts.Carrier = true, false, false
 	c.say(slog.LevelWarn, why)
@@ -385,12 +371,12 @@ func (c *card) open() error {
 	return nil
 }
 
-// endSession closes the card, if it is open, or hands its sockets to keep.
-func (c *card) endSession(keep func(capture.Kept)) {
+// endSession ends listening on the card, if it is open, and its ports by end.
+func (c *card) endSession(end ending) {
 	if c.session == nil {
 		return
 	}
-	stats, err := c.session.stop(keep)
+	stats, err := c.session.stop(end)
 	c.session = nil
 	c.stats.Add(stats)
 	if err != nil && !errors.Is(err, capture.ErrCardDown) && !errors.Is(err, capture.ErrCardGone) {

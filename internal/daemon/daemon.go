@@ -198,13 +198,25 @@ func (d *Daemon) Run(ctx context.Context) error {
 	cards := d.now.Load().cards
 	var stopping sync.WaitGroup
 	for _, c := range cards {
-		stopping.Go(func() { c.stop(d.deps.Keep) })
+		stopping.Go(func() { c.stop(d.leave) })
 	}
 	stopping.Wait()
 	for _, c := range cards {
 		c.printTotals()
 	}
 	return nil
+}
+
+// leave ends a port at the daemon's end: who asks its aliases now waits for the next process.
+func (d *Daemon) leave(worker int, port *capture.Card) error {
+	if d.deps.Keep == nil {
+		return port.Leave()
+	}
+	kept, err := port.Keep(worker)
+	if err == nil {
+		d.deps.Keep(kept)
+	}
+	return err
 }
 
 // printTotals writes them in one piece: cell by cell they are sixty system calls, and who

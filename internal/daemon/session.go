@@ -167,23 +167,16 @@ func (s *session) announceAlso(targets iter.Seq[announce.Target]) {
 	})
 }
 
-// retire does of what stop has to wait for all that it can while frames are still answered.
-func (s *session) retire() {
-	if s.ctx.Err() != nil {
-		return // they are not
-	}
-	var retiring sync.WaitGroup
-	for _, port := range s.ports {
-		retiring.Go(port.Retire)
-	}
-	retiring.Wait()
-}
+// An ending is what becomes of a port that runs no more, which is a worker's.
+type ending func(worker int, port *capture.Card) error
 
-// stop ends the session and gives the card back, or its sockets to keep, if that is
-// not nil. It tells what the card counted and, if it failed by itself, how.
-func (s *session) stop(keep func(capture.Kept)) (capture.Stats, error) {
+// giveBack closes the port, and returns when the card is as it was before.
+func giveBack(_ int, port *capture.Card) error { return port.Close() }
+
+// stop ends the session, and its ports by end. It tells what the card counted and, if it
+// failed by itself, how.
+func (s *session) stop(end ending) (capture.Stats, error) {
 	if s.started() {
-		s.retire()
 		s.cancel()
 		<-s.done
 	}
@@ -191,15 +184,8 @@ func (s *session) stop(keep func(capture.Kept)) (capture.Stats, error) {
 	errs := append(make([]error, len(s.ports)), s.errs...)
 	var closing sync.WaitGroup
 	for i, port := range s.ports {
-		if keep != nil {
-			var kept capture.Kept
-			if kept, errs[i] = port.Keep(i); errs[i] == nil {
-				keep(kept)
-			}
-			continue
-		}
 		// Side by side: the kernel has each wait until no processor uses its socket.
-		closing.Go(func() { errs[i] = port.Close() })
+		closing.Go(func() { errs[i] = end(i, port) })
 	}
 	closing.Wait()
 	return s.stats(), errors.Join(errs...)

@@ -66,7 +66,7 @@ func (d *Daemon) make(t transition) (*made, error) {
 	}
 	for _, c := range old.cards {
 		if !slices.Contains(next.cards, c) {
-			c.stop(nil)
+			c.stop(giveBack)
 			c.printTotals()
 			c.close()
 		}
