@@ -66,6 +66,10 @@ type CardConfig struct {
 	// there (tc: shaping, netem) applies. Without, frames go right to the driver.
 	Qdisc bool
 
+	// Rings are those that MakeRings began for this card, for as many workers and slots;
+	// nil: they are made now.
+	Rings *Rings
+
 	// Inheritance is where sockets come from that an earlier process kept; nil: from
 	// nowhere.
 	Inheritance *Inheritance

@@ -47,14 +47,22 @@ func openCards(cfg CardConfig) (cards []*Card, err error) {
 		}
 		cards = append(cards, c)
 	}
+	if kept == nil && cfg.Rings == nil {
+		if cfg.Rings, err = MakeRings(cfg.Interface, cfg.Workers, cfg.Slots); err != nil {
+			return cards, err
+		}
+	}
+	defer cfg.Rings.Close()
+	for _, c := range cards { // first what takes no time
+		if err = c.open(ifi, cfg); err != nil {
+			return cards, err
+		}
+	}
 	for i, c := range cards {
 		if kept != nil {
 			err = c.adopt(kept[i])
-		} else {
-			err = c.receive(ifi, cfg)
-		}
-		if err == nil {
-			err = c.open(ifi, cfg)
+		} else if err = cfg.Rings.take(c); err == nil {
+			err = c.bind()
 		}
 		if err != nil {
 			return cards, err
@@ -88,29 +96,9 @@ func (c *Card) abandon() {
 	}
 }
 
-// receive makes the receiving side: a socket and its ring, which listen's filter lets
-// nothing into yet.
-func (c *Card) receive(ifi *net.Interface, cfg CardConfig) (err error) {
-	if c.fd, err = listen(ifi, true); err != nil {
-		return err
-	}
-	if err := checkEthernet(c.fd); err != nil {
-		return err
-	}
-	// Else what this host sends comes to us, as if others had sent it.
-	if err := unix.SetsockoptInt(c.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
-		return fmt.Errorf("ignore outgoing frames: %w", err)
-	}
-	setBuffer(c.fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF)
-	if c.ring, err = newRing(c.fd, cfg.Slots); err != nil {
-		return err
-	}
-	return c.bind()
-}
-
 // open makes what is beside the receiving side.
 func (c *Card) open(ifi *net.Interface, cfg CardConfig) (err error) {
-	if c.out.fd, err = listen(ifi, false); err != nil {
+	if c.out.fd, err = listen(ifi); err != nil {
 		return err
 	}
 	c.out.prepare(cfg.Qdisc)
@@ -133,7 +121,7 @@ func (c *Card) open(ifi *net.Interface, cfg CardConfig) (err error) {
 
 // listen opens a packet socket that is bound to the card but to no protocol: it
 // may be set up and can send, and receives nothing yet. The descriptor is ours.
-func listen(ifi *net.Interface, receive bool) (int, error) {
+func listen(ifi *net.Interface) (int, error) {
 	// A filter that drops all, until the end: between bind and joining a group
 	// every member would get, and answer, every frame.
 	dropAll, err := bpf.Assemble([]bpf.Instruction{bpf.RetConstant{Val: 0}})
@@ -148,11 +136,6 @@ func listen(ifi *net.Interface, receive bool) (int, error) {
 	// runtime's poller: each frame that arrives would wake a thread there that
 	// has nothing to do. The socket with all its settings lives on.
 	defer conn.Close()
-	if receive {
-		if err := conn.SetPromiscuous(true); err != nil {
-			return -1, fmt.Errorf("set promiscuous mode: %w", err)
-		}
-	}
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return -1, err
@@ -168,8 +151,13 @@ func listen(ifi *net.Interface, receive bool) (int, error) {
 }
 
 // bind hears all protocols (a socket bound to one sits behind the kernel's ingress
-// hooks, where others may drop a frame first). listen's filter still drops all.
+// hooks, where others may drop a frame first), whoever they are for. listen's filter still
+// drops all.
 func (c *Card) bind() error {
+	mreq := unix.PacketMreq{Ifindex: int32(c.index), Type: unix.PACKET_MR_PROMISC}
+	if err := unix.SetsockoptPacketMreq(c.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &mreq); err != nil {
+		return fmt.Errorf("set promiscuous mode: %w", bindError(err))
+	}
 	err := unix.Bind(c.fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: c.index})
 	if err != nil {
 		return fmt.Errorf("bind: %w", bindError(err))

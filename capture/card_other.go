@@ -22,6 +22,15 @@ func OpenCards(cfg CardConfig) ([]*Card, error) {
 	return nil, fmt.Errorf("open card %s: %w", cfg.Interface, ErrUnsupported)
 }
 
+// Rings are being made. There are none on this operating system.
+type Rings struct{}
+
+// MakeRings fails with ErrUnsupported.
+func MakeRings(string, int, int) (*Rings, error) { return nil, ErrUnsupported }
+
+// Close does nothing.
+func (r *Rings) Close() {}
+
 // CPUs lists nothing.
 func CPUs() []int { return nil }
 

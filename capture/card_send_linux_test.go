@@ -77,7 +77,7 @@ func TestCardDoesNotHearItsHost(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		fd, err := listen(ifi, false)
+		fd, err := listen(ifi)
 		if err != nil {
 			return err
 		}

@@ -19,5 +19,8 @@ type Kept struct {
 // It belongs to one goroutine.
 type Inheritance struct{ kept []Kept }
 
+// Empty tells that there is nothing left to take.
+func (in *Inheritance) Empty() bool { return in == nil || len(in.kept) == 0 }
+
 // Inherit makes an Inheritance, which the sockets belong to from now on.
 func Inherit(kept []Kept) *Inheritance { return &Inheritance{slices.Clone(kept)} }

@@ -24,7 +24,7 @@ const tickInterval = time.Second
 type card struct {
 	name string
 	wait bool               // for the card to be made, at the start
-	how  capture.CardConfig // to listen, but for the filter; never changed
+	how  capture.CardConfig // to listen, but for the filter; only its Rings go
 	log  *slog.Logger
 	out  io.Writer
 
@@ -68,7 +68,11 @@ func newCard(name string, l config.Listening, cpus *processors, deps Deps) *card
 		summary:   summary{log: log},
 		guard:     newGuard(name, log),
 	}
-	c.how.Inheritance = deps.Inheritance
+	// The kernel makes the rings while the rest of a start is done. Where they can't be
+	// made now prepare says why.
+	if c.how.Inheritance = deps.Inheritance; c.how.Inheritance.Empty() {
+		c.how.Rings, _ = capture.MakeRings(name, how.Workers, how.Slots)
+	}
 	c.lookout = newLookout(c.table.responder, how.Workers, &c.table.gate)
 	c.table.gate.Shut() // until it is known who may be answered
 	return c
@@ -85,6 +89,7 @@ func (c *card) want(configured []wanted) {
 
 // prepare does all that can fail at the start, and answers nothing yet.
 func (c *card) prepare() error {
+	defer c.dropRings() // they are open's, or of no use
 	var err error
 	if c.kernel, err = link.Open(); err != nil {
 		return err
@@ -113,6 +118,11 @@ func (c *card) prepare() error {
 	return err
 }
 
+func (c *card) dropRings() {
+	c.how.Rings.Close()
+	c.how.Rings = nil
+}
+
 // missing is the error for a card that does not exist, with those that do.
 func (c *card) missing() error {
 	names, err := c.kernel.Names()
@@ -127,6 +137,7 @@ func (c *card) missing() error {
 
 // close gives everything back. It may be called after a prepare that failed.
 func (c *card) close() {
+	c.dropRings()
 	c.endSession(giveBack)
 	c.guard.stop()
 	if c.kernel != nil {

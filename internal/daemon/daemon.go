@@ -87,7 +87,7 @@ type state struct {
 // is answered before Run.
 func New(cfg *config.Config, deps Deps) (*Daemon, error) {
 	deps.Out = &lines{w: deps.Out}
-	d := &Daemon{deps: deps, cpus: newProcessors(), started: time.Now(), ready: make(chan struct{}), changes: new(overlay.Overlay)}
+	d := &Daemon{deps: deps, started: time.Now(), ready: make(chan struct{}), changes: new(overlay.Overlay)}
 	if cfg.Path != "" {
 		// Whoever asks works in another directory.
 		path, err := filepath.Abs(cfg.Path)
@@ -96,8 +96,11 @@ func New(cfg *config.Config, deps Deps) (*Daemon, error) {
 		}
 		d.file = path
 	}
+	// First what takes longest, and goes on meanwhile.
+	d.now.Store(&state{cfg: cfg, cards: d.begin(cfg)})
 	source, err := d.openStore()
 	if err != nil {
+		d.Close()
 		return nil, err
 	}
 	if s := source; s != nil {
@@ -105,6 +108,10 @@ func New(cfg *config.Config, deps Deps) (*Daemon, error) {
 			d.Close()
 			return nil, fmt.Errorf("the configuration that replaced the file is wrong now; without changes.journal in %s the daemon starts from the file again, and without what was changed at run time:\n%v", deps.State, err)
 		}
+		for _, c := range d.now.Load().cards {
+			c.close()
+		}
+		d.now.Store(&state{cfg: cfg, cards: d.begin(cfg)})
 		d.notes = append(d.notes, "answering for "+s.Name+" as of when it replaced the file; ipalias reload returns to the file")
 	}
 	said := map[string]responder.Range{}
@@ -113,17 +120,16 @@ func New(cfg *config.Config, deps Deps) (*Daemon, error) {
 		deps.Log.Warn(w.String())
 	}
 	s := d.plan(cfg, nil, nil)
+	s.cards = d.now.Load().cards
+	d.now.Store(s)
 	// All are tried before the first one answers: a daemon that starts in part
 	// and then fails has moved addresses for nothing.
 	var errs []error
-	for _, name := range cardNames(cfg) {
-		c := newCard(name, cfg.Listening(name), d.cpus, deps)
-		c.want(s.wants[name])
+	for _, c := range s.cards {
+		c.want(s.wants[c.name])
 		c.table.warned = said
-		s.cards = append(s.cards, c)
 		errs = append(errs, c.prepare())
 	}
-	d.now.Store(s)
 	if err := errors.Join(errs...); err != nil {
 		d.Close()
 		return nil, err
@@ -133,6 +139,15 @@ func New(cfg *config.Config, deps Deps) (*Daemon, error) {
 	}
 	d.account()
 	return d, nil
+}
+
+// begin makes the cards of cfg, which are not prepared yet.
+func (d *Daemon) begin(cfg *config.Config) (cards []*card) {
+	d.cpus = newProcessors()
+	for _, name := range cardNames(cfg) {
+		cards = append(cards, newCard(name, cfg.Listening(name), d.cpus, d.deps))
+	}
+	return cards
 }
 
 // openStore reads back what was changed at run time. It returns the configuration
