@@ -250,6 +250,10 @@ func writeSaved(path string, saved *control.Saved) error {
 		}
 	}
 	if info, err := os.Stat(path); err == nil {
+		// Root would put a file in the place of /dev/null, after reading it to its end.
+		if !info.Mode().IsRegular() {
+			return fmt.Errorf("%s is no regular file: expected a file to write, or - for standard output", path)
+		}
 		if own, err := os.Stat(saved.Source); err == nil && os.SameFile(info, own) {
 			return fmt.Errorf("%s is the daemon's own configuration: save writes over no file that people write", path)
 		}

@@ -219,6 +219,8 @@ func TestDaemonCommands(t *testing.T) {
 		{"save " + in("new.toml"), done, "", ""},
 		{"save " + in("own.toml"), failed, "", "the daemon's own configuration"},
 		{"save " + in("theirs.toml"), failed, "", "was not written by ipalias save"},
+		{"save /dev/full", failed, "", "/dev/full is no regular file"},
+		{"save " + in("here"), failed, "", "is no regular file"},
 		{"save " + in("none/new.toml"), failed, "", "save " + in("none/new.toml") + ": no such file or directory\n"},
 		// Through links, too; what a link leads to is written, not the link.
 		{"save " + in("own.link"), failed, "", "the daemon's own configuration"},

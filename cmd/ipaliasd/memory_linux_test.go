@@ -60,7 +60,7 @@ func TestMemoryOfAMillion(t *testing.T) {
 		if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
-		p.wait(t, p.stderr, "the table was changed", times+1)
+		p.wait(t, p.stderr, "what=reload", times+1)
 		settled("after a reload")
 	}
 }

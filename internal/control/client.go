@@ -217,6 +217,8 @@ func (c *Client) explain(err error) error {
 	switch {
 	case err == nil, errors.As(err, new(*Error)):
 		return err
+	case tooLong(c.socket) != nil:
+		return fmt.Errorf("ask the daemon on %s: %w", c.socket, tooLong(c.socket))
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("no daemon listens on %s: is ipaliasd running, with this --socket?", c.socket)
 	case errors.Is(err, fs.ErrPermission):

@@ -21,9 +21,25 @@ type Listener struct {
 	kept bool
 }
 
+// maxPath is the longest path that a socket can be connected to by, in bytes (unix(7):
+// sun_path has 108, and the last is a zero).
+const maxPath = 107
+
+// tooLong tells that nobody can connect to a path, nil if somebody can.
+func tooLong(path string) error {
+	if len(path) > maxPath {
+		return fmt.Errorf("found a path of %d bytes, expected at most %d", len(path), maxPath)
+	}
+	return nil
+}
+
 // Listen makes the control socket with mode 0660, and the directory that it is
 // in. A socket that nobody listens on any more is replaced.
 func Listen(path string) (*Listener, error) {
+	// The temporary name below may be short enough where the path is not.
+	if err := tooLong(path); err != nil {
+		return nil, fmt.Errorf("make control socket %s: %w", path, err)
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("make control socket %s: %w", path, err)
 	}

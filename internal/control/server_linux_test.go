@@ -275,6 +275,29 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
+// A path that can't be connected to is no place for a socket, though one can be made there.
+func TestPathTooLong(t *testing.T) {
+	dir, err := os.MkdirTemp("", "control")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	long := filepath.Join(dir, strings.Repeat("x", maxPath-len(dir)))
+	want := "found a path of 108 bytes, expected at most 107"
+	if l, err := Listen(long); err == nil || !strings.Contains(err.Error(), want) {
+		l.Close()
+		t.Errorf("listen: %v, want %q", err, want)
+	}
+	if _, err := NewClient(long).Stats(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("ask: %v, want %q", err, want)
+	}
+	l, err := Listen(long[:maxPath])
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+}
+
 // Of a change that failed it is told whether the daemon refused it, never had it, or had
 // it and did not answer: who is to do it again has to know.
 func TestWhatBecameOfAChange(t *testing.T) {

@@ -150,5 +150,5 @@ func overlapping(old, next *overlay.View, label string) error {
 
 // logChange tells of a change, once.
 func (d *Daemon) logChange(who control.Peer, what string, attrs ...any) {
-	d.deps.Log.Info("the table was changed", append([]any{"uid", who.UID, "pid", who.PID, "what", what}, attrs...)...)
+	d.deps.Log.Info("the table was changed", append([]any{"uid", who.UID, "pid", who.PID, "what", strings.TrimSpace(what)}, attrs...)...)
 }

@@ -74,7 +74,11 @@ func (d *Daemon) Record(ctx context.Context, who control.Peer, o control.Recordi
 	d.deps.Log.Info("recording", "uid", who.UID, "pid", who.PID, "card", o.Card)
 	r := newRecording(cards)
 	done, err := r.run(ctx, begin(), o.Frames)
-	d.deps.Log.Info("recorded", "uid", who.UID, "pid", who.PID, "card", o.Card, "frames", done.Frames, "lost", done.Lost, "error", err)
+	attrs := []any{"uid", who.UID, "pid", who.PID, "card", o.Card, "frames", done.Frames, "lost", done.Lost}
+	if err != nil {
+		attrs = append(attrs, "error", err)
+	}
+	d.deps.Log.Info("recorded", attrs...)
 	return done, err
 }
 

@@ -64,6 +64,10 @@ func (d *Daemon) switchTo(who control.Peer, what string, cfg *config.Config, cha
 		d.deps.Log.Warn(w)
 	}
 	result.Warnings = append(result.Warnings, told(cfg.Warnings, made.warnings)...)
+	if !result.Changed {
+		d.deps.Log.Info("the configuration was read, and nothing changed", "uid", who.UID, "pid", who.PID, "what", what)
+		return result, nil
+	}
 	d.logChange(who, what, "before", old.summary(), "after", next.summary(), "changes", strings.Join(first(result.Changes, maxWarnings), "; "))
 	return result, nil
 }
