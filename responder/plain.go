@@ -43,9 +43,16 @@ func putLE16(b []byte, v uint16)  { binary.LittleEndian.PutUint16(b, v) }
 func rawAddr(raw uint32) uint32   { return bits.ReverseBytes32(raw) }
 func rawTarget(raw uint64) uint32 { return bits.ReverseBytes32(uint32(raw)) }
 
-// The loops that answer call nothing: values that live across a call are stored and
-// loaded again for each frame, which costs as much as the work. What needs a call ends
-// the loop, or is done behind it; so does an answer that w.out has no room for, which
+// headerSum sums an ordinary header from the words that it is loaded in, for right.
+func headerSum(head, middle, end uint64) uint64 {
+	acc, carry := bits.Add64(head, middle, 0)
+	acc, carry = bits.Add64(acc, end&0xffffffff, carry)
+	return acc + carry
+}
+
+// The loops that answer call next to nothing: values that live across a call are stored
+// and loaded again for each frame, which costs as much as the work. What needs a call
+// ends the loop, or is done behind it; so does an answer that w.out has no room for, which
 // the long way then makes. All frames of a loop are answered, so that one number
 // counts frames, verdicts and answers.
 
@@ -82,10 +89,8 @@ func (w *Worker) plainOthers(l *link, frames [][]byte, flags []uint8, verdicts [
 		if t != rawIPv4 || head&rawVersionFragment != rawVersion || flags[i] != 0 {
 			break
 		}
-		acc, carry := bits.Add64(head, middle, 0)
-		acc, carry = bits.Add64(acc, end&0xffffffff, carry)
 		total := int(bits.ReverseBytes16(uint16(head >> 16)))
-		if !right(acc+carry) || total < ipMinLen+icmpLen || total > len(frames[i])-p {
+		if !right(headerSum(head, middle, end)) || total < ipMinLen+icmpLen || total > len(frames[i])-p {
 			break
 		}
 		src, dst := rawTarget(middle>>32), rawTarget(end)
@@ -106,11 +111,8 @@ func (w *Worker) plainARPs(l *link, frames [][]byte, verdicts []Verdict, rows []
 	own, mac, out := w.ledger, l.rawMAC<<16, w.out[len(w.out):cap(w.out)]
 	frames = frames[:min(len(frames), len(verdicts), len(rows), len(out))]
 	verdicts, rows, out = verdicts[:len(frames)], rows[:len(frames)], out[:len(frames)]
-	for ; i < len(frames); i++ {
+	for ; i < len(frames) && len(frames[i]) >= plainLen; i++ {
 		frame := frames[i]
-		if len(frame) < plainLen {
-			break
-		}
 		f := (*[plainLen]byte)(frame)
 		to, asks := le64(f[:]), le64(f[p+arpSenderMAC:])
 		from := asks << 16 // the MAC address of who asks, without the first bytes of its IP address
@@ -164,6 +166,21 @@ func (w *Worker) answered(v Verdict, frames int) {
 	w.counts[v].add(uint64(frames))
 }
 
+// putEcho writes the headers of an answer over those of the request: version to length
+// stay; a new identification with DF and the reserved flag clear; the addresses change
+// places, which the sum does not notice. It is too large to be inlined; a call at the
+// end of the loop, where little is left to keep, costs nothing that could be measured.
+func putEcho(f *[plainLen]byte, mac, peer, head, middle, end uint64, ident, check uint16) {
+	const p = ethLen
+	head = head&0xffffffff | uint64(bits.ReverseBytes16(ident))<<32
+	sum := head>>32 + head&0xffffffff + rawTTL + middle>>32 + end&0xffffffff
+	putLE64(f[ethDst:], peer<<16>>16|mac<<32)
+	putLE32(f[8:], uint32(mac>>32))
+	putLE64(f[p:], head)
+	putLE64(f[p+ipTTL:], rawTTL|uint64(^fold(sum))<<16|end<<32)
+	putLE64(f[p+ipDst:], middle>>32|end>>40&0xff<<40|uint64(check)<<48)
+}
+
 // plainEchoes answers ordinary echo requests and tells how many of frames these were.
 func (w *Worker) plainEchoes(l *link, frames [][]byte, flags []uint8, verdicts []Verdict, rows []uint32) (i int) {
 	const p = ethLen
@@ -171,11 +188,8 @@ func (w *Worker) plainEchoes(l *link, frames [][]byte, flags []uint8, verdicts [
 	frames = frames[:min(len(frames), len(flags), len(verdicts), len(rows), len(out))]
 	flags, verdicts, rows, out = flags[:len(frames)], verdicts[:len(frames)], rows[:len(frames)], out[:len(frames)]
 	ident, step := w.ident, w.identStep
-	for ; i < len(frames); i++ {
+	for ; i < len(frames) && len(frames[i]) >= plainLen; i++ {
 		frame := frames[i]
-		if len(frame) < plainLen {
-			break
-		}
 		f := (*[plainLen]byte)(frame)
 		to, peer := le64(f[:]), le64(f[ethSrc:])
 		head, middle, end := le64(f[p:]), le64(f[p+ipTTL:]), le64(f[p+ipDst:])
@@ -185,10 +199,8 @@ func (w *Worker) plainEchoes(l *link, frames [][]byte, flags []uint8, verdicts [
 		if to<<16 != mac && to&1 == 0 || flags[i] != 0 {
 			break
 		}
-		acc, carry := bits.Add64(head, middle, 0)
-		acc, carry = bits.Add64(acc, end&0xffffffff, carry)
 		total := int(bits.ReverseBytes16(uint16(head >> 16)))
-		if !right(acc+carry) || total < ipMinLen+icmpLen || total > len(frame)-p {
+		if !right(headerSum(head, middle, end)) || total < ipMinLen+icmpLen || total > len(frame)-p {
 			break
 		}
 		src, dst := rawTarget(middle>>32), rawTarget(end)
@@ -209,25 +221,14 @@ func (w *Worker) plainEchoes(l *link, frames [][]byte, flags []uint8, verdicts [
 		if middle&0xff00 != protoICMP<<8 || end>>32&0xff != icmpEcho || uint16(check) == 0xffff {
 			break
 		}
-		if total > mtu || peer&1 != 0 {
-			break
-		}
-		if peer<<16 == 0 || peer<<16 == mac {
+		if total > mtu || peer&1 != 0 || peer<<16 == 0 || peer<<16 == mac {
 			break
 		}
 		if !right(sumLong(frame[p+ipMinLen : p+total])) {
 			break
 		}
-		// Version to length stay; a new identification with DF and the reserved flag clear;
-		// the addresses change places, which the sum does not notice.
 		ident += step
-		head = head&0xffffffff | uint64(bits.ReverseBytes16(ident))<<32
-		sum := head>>32 + head&0xffffffff + rawTTL + middle>>32 + end&0xffffffff
-		putLE64(f[ethDst:], peer<<16>>16|mac<<32)
-		putLE32(f[8:], uint32(mac>>32))
-		putLE64(f[p:], head)
-		putLE64(f[p+ipTTL:], rawTTL|uint64(^fold(sum))<<16|end<<32)
-		putLE64(f[p+ipDst:], middle>>32|end>>40&0xff<<40|uint64(uint16(check))<<48)
+		putEcho(f, mac, peer, head, middle, end, ident, uint16(check))
 		verdicts[i] = EchoAnswered
 		out[i] = frame[:p+total]
 		if r.count(len(frame), p+total) {
