@@ -9,6 +9,7 @@ import (
 	"iter"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/mdlayher/arp"
@@ -24,9 +25,11 @@ const (
 	// Linux ignores a further change of a neighbour (locktime).
 	Interval = 2 * time.Second
 
-	// Pace is the time from one frame to the next: 100 a second. Switches police
-	// ARP, and what they throttle then is not only ours.
-	Pace = 10 * time.Millisecond
+	// Pace is the time that a frame takes up: 100 a second. Switches police ARP, and
+	// what they throttle then is not only ours. They count over a second or so, and a
+	// processor at rest takes longer to wake than to send: so Bunch frames go at a time.
+	Pace  = 10 * time.Millisecond
+	Bunch = 10
 )
 
 // A Target is one address to be announced.
@@ -86,17 +89,53 @@ func frame(t Target, op arp.Operation, targetMAC [6]byte) ([]byte, error) {
 	return b, nil
 }
 
-// Run announces what targets yields: Rounds times, the frames Pace apart, a
+// A Pacer keeps announcements apart, however many are under way side by side.
+type Pacer struct {
+	mu   sync.Mutex
+	at   time.Time // when the bunch in hand may go
+	left int       // of it
+}
+
+// wait returns when a frame may be sent, or with ctx's error.
+func (p *Pacer) wait(ctx context.Context) error {
+	early := time.Until(p.place())
+	if early <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(early)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
+
+// place gives a frame its place in a bunch, and tells when that goes.
+func (p *Pacer) place() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	next := p.at.Add(Bunch * Pace)
+	if now := time.Now(); !now.Before(next) {
+		p.at, p.left = now, Bunch // nothing was announced for a while
+	} else if p.left == 0 {
+		p.at, p.left = next, Bunch
+	}
+	p.left--
+	return p.at
+}
+
+// Run announces what targets yields: Rounds times, as pace lets it, a
 // round no sooner than Interval after the one before began. It iterates targets
 // once a round, and slowly, so that targets may leave out what is true no more.
 //
 // It returns nil as soon as ctx ends. A frame that can't be sent does not keep
 // the others back; the error says how many there were, and why the last one failed.
-func Run(ctx context.Context, targets iter.Seq[Target], send func(frame []byte) error) error {
-	r := runner{ctx: ctx, send: send, ticker: time.NewTicker(Pace)}
-	defer r.ticker.Stop()
+func Run(ctx context.Context, pace *Pacer, targets iter.Seq[Target], send func(frame []byte) error) error {
+	r := runner{ctx: ctx, pace: pace, send: send}
 	for round := range Rounds {
-		next := time.After(Interval)
+		next := time.NewTimer(Interval)
+		defer next.Stop()
 		for target := range targets {
 			r.announce(target)
 			if ctx.Err() != nil {
@@ -107,8 +146,7 @@ func Run(ctx context.Context, targets iter.Seq[Target], send func(frame []byte) 
 			break
 		}
 		select {
-		case <-next:
-			r.ticker.Reset(Pace) // forget the tick of the pause: it would make the pause shorter
+		case <-next.C:
 		case <-ctx.Done():
 			return nil
 		}
@@ -121,8 +159,8 @@ func Run(ctx context.Context, targets iter.Seq[Target], send func(frame []byte) 
 
 type runner struct {
 	ctx           context.Context
+	pace          *Pacer
 	send          func(frame []byte) error
-	ticker        *time.Ticker
 	tried, failed int
 	last          error
 }
@@ -134,9 +172,7 @@ func (r *runner) announce(t Target) {
 		return
 	}
 	for _, frame := range [][]byte{request, reply} {
-		select {
-		case <-r.ticker.C:
-		case <-r.ctx.Done():
+		if r.pace.wait(r.ctx) != nil {
 			return
 		}
 		r.count(r.send(frame))

@@ -49,24 +49,7 @@ type session struct {
 	announcing     sync.WaitGroup
 	announceCtx    context.Context // of all that is being announced
 	stopAnnouncing context.CancelFunc
-	pace           pacer
-}
-
-// A pacer keeps announcements apart, however many are under way side by side.
-type pacer struct {
-	mu   sync.Mutex
-	next time.Time
-}
-
-// wait returns when a frame may be sent, or ctx ends.
-func (p *pacer) wait(ctx context.Context) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	select {
-	case <-time.After(time.Until(p.next)):
-	case <-ctx.Done():
-	}
-	p.next = time.Now().Add(announce.Pace)
+	pace           announce.Pacer
 }
 
 // openSession opens the card. Frames collect from now on, and are answered from
@@ -155,12 +138,7 @@ func (s *session) announce(targets iter.Seq[announce.Target]) {
 func (s *session) announceAlso(targets iter.Seq[announce.Target]) {
 	ctx := s.announceCtx
 	s.announcing.Go(func() {
-		err := announce.Run(ctx, targets, func(frame []byte) error {
-			if s.pace.wait(ctx); ctx.Err() != nil {
-				return nil
-			}
-			return s.look.send(s.ports[0], frame)
-		})
+		err := announce.Run(ctx, &s.pace, targets, func(frame []byte) error { return s.look.send(s.ports[0], frame) })
 		if err != nil {
 			s.log.Warn("announcing the aliases failed", "error", err)
 		}
