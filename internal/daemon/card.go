@@ -42,6 +42,7 @@ type card struct {
 	state     string // as logged last
 	announced bool   // what is answered for was printed
 	backoff   backoff
+	respite   respite
 	retry     <-chan time.Time // when it is to be tried again; nil: at any change
 
 	// Of run, once start was called.
@@ -213,41 +214,13 @@ func (c *card) run(ctx context.Context) {
 	ticker := time.NewTicker(tickInterval)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
+		begin := time.Now()
 		c.follow()
-		c.await(ctx, ticker.C)
+		c.respite.looked(time.Since(begin))
+		c.await(ctx, ticker.C, c.kernel.Changed())
 	}
 	c.endSession(c.end)
 	c.conflicts.report(c.table.responder.Conflicts())
-}
-
-// await returns when there is something to follow.
-func (c *card) await(ctx context.Context, ticks <-chan time.Time) {
-	var failed <-chan struct{}
-	if c.session != nil {
-		failed = c.session.done
-	}
-	for {
-		select {
-		case now := <-ticks:
-			c.tick(now)
-			continue
-		case fn := <-c.requests:
-			fn()
-			continue
-		case <-c.kernel.Changed():
-		case <-c.retry:
-			c.retry = nil
-		case <-failed:
-			if ctx.Err() != nil {
-				return // it did not fail: it was stopped
-			}
-			c.endSession(giveBack)
-			// What failed may be up again already, or fail again at once.
-			c.retry = time.After(c.backoff.delay(time.Now()))
-		case <-ctx.Done():
-		}
-		return
-	}
 }
 
 // follow brings what is running in step with what the kernel knows now.
