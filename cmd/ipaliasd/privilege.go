@@ -92,13 +92,17 @@ func isState(e fs.DirEntry) bool {
 	return e.Type().IsRegular() && (e.Name() == "lock" || strings.HasPrefix(e.Name(), "changes.journal"))
 }
 
+// needed are the capabilities that the daemon keeps.
+func needed(shields bool) []int {
+	if shields {
+		return []int{confine.NetRaw, confine.NetAdmin} // each change of nftables takes it
+	}
+	return []int{confine.NetRaw}
+}
+
 // confined drops what the daemon does not need once its cards are open.
 func confined(o options, shields bool, log *slog.Logger) error {
-	keep := []int{confine.NetRaw}
-	if shields {
-		keep = append(keep, confine.NetAdmin) // each change of nftables takes it
-	}
-	err := confine.Limit(keep...)
+	err := confine.Limit(needed(shields)...)
 	switch {
 	case errors.Is(err, confine.ErrBuild) && o.user == "", errors.Is(err, confine.ErrUnsupported):
 		log.Warn("the daemon keeps all its privileges", "error", err)

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"os/user"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -116,7 +117,7 @@ func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.
 		return err
 	}
 	// What goes wrong here confined tells.
-	confine.Bound(confine.NetRaw, confine.NetAdmin)
+	confine.Bound(needed(slices.ContainsFunc(cfg.Interfaces, func(i config.Interface) bool { return i.Shield }))...)
 	m := newManager(log)
 	inherited, err := m.inherit()
 	if err != nil {

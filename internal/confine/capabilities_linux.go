@@ -50,8 +50,8 @@ func Limit(keep ...int) error {
 	return nil
 }
 
-// Bound takes from what the process may get by executing something all but keep. Limit
-// does that, too, as far as it is left: it takes forty calls, each of which stops every
+// Bound sees to it that the process gets nothing by executing something but keep, as
+// Limit does, too, as far as it is left. That takes forty calls, each of which stops every
 // thread, and early in a program there are few.
 func Bound(keep ...int) error {
 	if err := bound(set(keep...)); err != nil {
@@ -78,7 +78,11 @@ func bound(keep uint64) error {
 			}
 		}
 	}
-	return nil
+	// All threads have it if one has: those that are started later inherit it.
+	if on, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err == nil && on == 1 {
+		return nil
+	}
+	return everywhere(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
 }
 
 func limit(keep uint64) error {
@@ -86,10 +90,7 @@ func limit(keep uint64) error {
 		return err
 	}
 	// Inheritable is emptied, and ambient with it.
-	if err := hold(keep); err != nil {
-		return err
-	}
-	return everywhere(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
+	return hold(keep)
 }
 
 func set(capabilities ...int) (bits uint64) {
