@@ -23,13 +23,20 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, answer any, err 
 		if _, err := long.WriteTo(out); err != nil {
 			return // nobody reads any more
 		}
-	} else if text, err := json.Marshal(answer); err == nil {
-		out.Write(text)
+	} else if text := new(bytes.Buffer); encoder(text).Encode(answer) == nil {
+		out.Write(bytes.TrimSuffix(text.Bytes(), []byte("\n")))
 	} else { // nothing of ours cannot be written
 		out.status = http.StatusInternalServerError
 		io.WriteString(out, `{"error": "the answer can't be written"}`)
 	}
 	out.end()
+}
+
+// encoder writes JSON in which "a -> b" is as it was: it goes into no web page.
+func encoder(w io.Writer) *json.Encoder {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e
 }
 
 // An outgoing answer is sent a piece at a time. One that is no longer than a piece is sent

@@ -106,10 +106,11 @@ const attempts = 5
 func ask[T any](ctx context.Context, c *Client, method, path string, body any) (*T, error) {
 	var text []byte
 	if body != nil {
-		var err error
-		if text, err = json.Marshal(body); err != nil {
+		var written bytes.Buffer
+		if err := encoder(&written).Encode(body); err != nil {
 			return nil, err
 		}
+		text = written.Bytes()
 		if len(text) > maxBody {
 			return nil, Refuse(http.StatusRequestEntityTooLarge, "nothing was sent: with the address files it is %d bytes, and the daemon takes at most %d", len(text), maxBody)
 		}

@@ -41,7 +41,7 @@ func (r *recorder) Edit(_ context.Context, who Peer, e Edit) (*Result, error) {
 	if e.Label == "eth0:taken" {
 		return nil, Refuse(http.StatusConflict, "eth0:0 has it")
 	}
-	return &Result{Changed: true, Changes: []string{e.Do}, Durable: true}, nil
+	return &Result{Changed: true, Changes: []string{e.Do}, Warnings: []string{"mtu: 1500 -> 9000"}, Durable: true}, nil
 }
 
 // serve runs a server on a socket of its own until the test ends.
@@ -272,6 +272,14 @@ func TestNobodyListens(t *testing.T) {
 	_, err := NewClient(filepath.Join(t.TempDir(), "none.sock")).Show(t.Context(), "")
 	if err == nil || !strings.Contains(err.Error(), "no daemon listens on") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// Whoever reads an answer with curl reads what it says.
+func TestArrowsAreArrows(t *testing.T) {
+	_, path := serve(t, "")
+	if got := raw(t, path, aliases("POST", `{"label": "eth0:0", "addresses": ["172.16.3.10"]}`)); !strings.Contains(got, "1500 -> 9000") {
+		t.Errorf("answered %s", got)
 	}
 }
 

@@ -2,7 +2,6 @@ package control
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 )
 
@@ -53,7 +52,7 @@ func (o *showWriter) write(text []byte) {
 // encode gives the JSON of v, in memory that the next one takes again.
 func (o *showWriter) encode(v any) []byte {
 	o.buffer.Reset()
-	if err := json.NewEncoder(&o.buffer).Encode(v); err != nil && o.err == nil {
+	if err := encoder(&o.buffer).Encode(v); err != nil && o.err == nil {
 		o.err = err
 	}
 	return bytes.TrimSuffix(o.buffer.Bytes(), []byte("\n"))

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 
@@ -13,12 +14,16 @@ func (d *Daemon) commit(change overlay.Change, apply func() error) error {
 	if d.store == nil || change.Empty() {
 		return apply()
 	}
-	payload, err := json.Marshal(change)
+	// A configuration is kept as it stands: '<' is one character, not six.
+	var payload bytes.Buffer
+	text := json.NewEncoder(&payload)
+	text.SetEscapeHTML(false)
+	err := text.Encode(change)
 	if err != nil {
 		return err
 	}
 	applying := false
-	err = d.store.Commit(payload, func() error {
+	err = d.store.Commit(payload.Bytes(), func() error {
 		applying = true
 		return apply()
 	})
