@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -92,7 +93,9 @@ func TestHostileConfigurations(t *testing.T) {
 func (p *process) refuses(t *testing.T, name, path, method string, body []byte) {
 	t.Helper()
 	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{
-		Dial:              func(_, _ string) (net.Conn, error) { return net.Dial("unix", p.socket) },
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", p.socket)
+		},
 		DisableKeepAlives: true,
 	}}
 	req, err := http.NewRequest(method, "http://ipaliasd"+path, bytes.NewReader(body))
