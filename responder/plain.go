@@ -166,28 +166,25 @@ func (w *Worker) answered(v Verdict, frames int) {
 	w.counts[v].add(uint64(frames))
 }
 
-// putEcho writes the headers of an answer over those of the request: version to length
-// stay; a new identification with DF and the reserved flag clear; the addresses change
-// places, which the sum does not notice. It is too large to be inlined; a call at the
-// end of the loop, where little is left to keep, costs nothing that could be measured.
-func putEcho(f *[plainLen]byte, mac, peer, head, middle, end uint64, ident, check uint16) {
+// putEcho writes the headers of an answer over those of the request. In head version to
+// length stay as they were, beside a new identification with DF and the reserved flag
+// clear; the addresses change places, which the sum does not notice. It is too large to
+// be inlined; at the end of the loop, where little is left to keep, a call costs little.
+func putEcho(f *[plainLen]byte, mac, peer, head, middle, end uint64, ipSum, check uint16) {
 	const p = ethLen
-	head = head&0xffffffff | uint64(bits.ReverseBytes16(ident))<<32
-	sum := head>>32 + head&0xffffffff + rawTTL + middle>>32 + end&0xffffffff
 	putLE64(f[ethDst:], peer<<16>>16|mac<<32)
 	putLE32(f[8:], uint32(mac>>32))
 	putLE64(f[p:], head)
-	putLE64(f[p+ipTTL:], rawTTL|uint64(^fold(sum))<<16|end<<32)
+	putLE64(f[p+ipTTL:], rawTTL|uint64(ipSum)<<16|end<<32)
 	putLE64(f[p+ipDst:], middle>>32|end>>40&0xff<<40|uint64(check)<<48)
 }
 
 // plainEchoes answers ordinary echo requests and tells how many of frames these were.
 func (w *Worker) plainEchoes(l *link, frames [][]byte, flags []uint8, verdicts []Verdict, rows []uint32) (i int) {
 	const p = ethLen
-	own, mac, out, mtu := w.ledger, l.rawMAC<<16, w.out[len(w.out):cap(w.out)], l.mtu
+	own, mac, out, mtu, ident, step := w.ledger, l.rawMAC<<16, w.out[len(w.out):cap(w.out)], l.mtu, w.ident, w.identStep
 	frames = frames[:min(len(frames), len(flags), len(verdicts), len(rows), len(out))]
 	flags, verdicts, rows, out = flags[:len(frames)], verdicts[:len(frames)], rows[:len(frames)], out[:len(frames)]
-	ident, step := w.ident, w.identStep
 	for ; i < len(frames) && len(frames[i]) >= plainLen; i++ {
 		frame := frames[i]
 		f := (*[plainLen]byte)(frame)
@@ -228,7 +225,9 @@ func (w *Worker) plainEchoes(l *link, frames [][]byte, flags []uint8, verdicts [
 			break
 		}
 		ident += step
-		putEcho(f, mac, peer, head, middle, end, ident, uint16(check))
+		head = head&0xffffffff | uint64(bits.ReverseBytes16(ident))<<32
+		sum := head>>32 + head&0xffffffff + rawTTL + middle>>32 + end&0xffffffff
+		putEcho(f, mac, peer, head, middle, end, ^fold(sum), uint16(check))
 		verdicts[i] = EchoAnswered
 		out[i] = frame[:p+total]
 		if r.count(len(frame), p+total) {
