@@ -18,26 +18,19 @@ import (
 // only frames that do not fit a slot; sending, what the card has not sent yet.
 const socketBuffer = 4 << 20
 
-// openCards sets everything up first and lets frames in last: what arrives
-// before the filters, the rings and the group are in place would be wrong.
-func openCards(cfg CardConfig) (cards []*Card, err error) {
+// openCards takes the cards' sockets over from the process before this one, where it
+// left such as these, or makes them.
+func openCards(cfg CardConfig) ([]*Card, error) {
 	ifi, err := net.InterfaceByName(cfg.Interface)
 	if err != nil {
 		return nil, noCard(err)
 	}
-	defer func() {
-		if err != nil {
-			for _, c := range cards {
-				c.abandon()
-			}
-			cards = nil
-		}
-	}()
 	if cfg.Gate == nil {
 		cfg.Gate = new(Gate)
 	}
 	kept := cfg.Inheritance.take(ifi.Index, max(1, cfg.Workers), wholeBlocks(cfg.Slots))
-	for i := range max(1, cfg.Workers) {
+	cards := make([]*Card, max(1, cfg.Workers))
+	for i := range cards {
 		c := &Card{name: cfg.Interface, index: ifi.Index, fd: -1, wake: -1, cpu: -1, out: &sender{fd: -1}, gate: cfg.Gate}
 		if len(cfg.CPUs) > 0 {
 			c.cpu = cfg.CPUs[i%len(cfg.CPUs)]
@@ -45,17 +38,29 @@ func openCards(cfg CardConfig) (cards []*Card, err error) {
 		if kept != nil {
 			c.fd = kept[i].FD
 		}
-		cards = append(cards, c)
+		cards[i] = c
 	}
+	if err := setUp(cards, ifi, cfg, kept); err != nil {
+		for _, c := range cards {
+			c.abandon()
+		}
+		return nil, err
+	}
+	return cards, nil
+}
+
+// setUp lets frames in last: what arrives before the filters, the rings and the group
+// are in place would be wrong.
+func setUp(cards []*Card, ifi *net.Interface, cfg CardConfig, kept []Kept) (err error) {
 	if kept == nil && cfg.Rings == nil {
 		if cfg.Rings, err = MakeRings(cfg.Interface, cfg.Workers, cfg.Slots); err != nil {
-			return cards, err
+			return err
 		}
 	}
 	defer cfg.Rings.Close()
 	for _, c := range cards { // first what takes no time
-		if err = c.open(ifi, cfg); err != nil {
-			return cards, err
+		if err := c.open(ifi, cfg); err != nil {
+			return err
 		}
 	}
 	for i, c := range cards {
@@ -65,23 +70,22 @@ func openCards(cfg CardConfig) (cards []*Card, err error) {
 			err = c.bind()
 		}
 		if err != nil {
-			return cards, err
+			return err
 		}
 	}
+	group := join
 	if kept != nil {
-		err = rejoin(cards, cfg.Fanout)
-	} else {
-		err = join(cards, cfg.Fanout)
+		group = rejoin
 	}
-	if err != nil {
-		return cards, err
+	if err := group(cards, cfg.Fanout); err != nil {
+		return err
 	}
 	for _, c := range cards {
 		if err := attachFilter(c.fd, cfg.Filter); err != nil {
-			return cards, err
+			return err
 		}
 	}
-	return cards, nil
+	return nil
 }
 
 // abandon gives back what was opened of a card that can't be opened whole.
