@@ -140,52 +140,57 @@ func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	listener, err := listen(o, log, inherited.control)
-	if err != nil {
+	a := attendance{daemon: d, manager: m, log: log, hangup: hangup, group: o.group}
+	if a.control, err = listen(o, log, inherited.control); err != nil {
 		return err
 	}
-	var scraped net.Listener
-	if o.metrics != "" {
-		if scraped, err = metrics.Listen(o.metrics); err != nil {
-			return err
-		}
-		defer scraped.Close()
-		if metrics.Exposed(scraped) {
-			log.Warn("the metrics are open to every host that reaches this one", "address", scraped.Addr().String())
-		}
+	if a.scraped, err = listenMetrics(o, log); err != nil {
+		return err
 	}
 	inherited.Close()
 	if err := confined(o, d.Shields(), log); err != nil {
 		return err
 	}
-	return attend(ctx, d, m, log, hangup, o.group, listener, scraped)
+	return a.run(ctx)
 }
 
-// attend runs d and all that looks at it until ctx ends.
-func attend(ctx context.Context, d *daemon.Daemon, m *manager, log *slog.Logger, hangup <-chan os.Signal, group string, listener *control.Listener, scraped net.Listener) error {
+// An attendance is a daemon and all that looks at it.
+type attendance struct {
+	daemon  *daemon.Daemon
+	manager *manager
+	log     *slog.Logger
+	hangup  <-chan os.Signal
+	group   string            // that may change aliases
+	control *control.Listener // nil: nothing can be asked
+	scraped net.Listener      // nil: nobody asks for metrics
+}
+
+// run answers and is looked at until ctx ends.
+func (a *attendance) run(ctx context.Context) error {
 	var kept control.Kept
-	if listener != nil && m.there() {
-		kept = listener.Keep()
+	if a.control != nil && a.manager.there() {
+		kept = a.control.Keep()
 	}
 	var others sync.WaitGroup
-	if listener != nil {
-		server := &control.Server{Backend: d, Log: log, Group: group}
+	if a.control != nil {
+		server := &control.Server{Backend: a.daemon, Log: a.log, Group: a.group}
 		others.Go(func() {
-			defer listener.Close()
-			if err := server.Serve(ctx, listener); err != nil {
-				log.Error(err.Error())
+			defer a.control.Close()
+			if err := server.Serve(ctx, a.control); err != nil {
+				a.log.Error(err.Error())
 			}
 		})
 	}
-	if scraped != nil {
+	if a.scraped != nil {
 		others.Go(func() {
-			if err := metrics.Serve(ctx, scraped, d, log); err != nil {
-				log.Error(err.Error())
+			defer a.scraped.Close()
+			if err := metrics.Serve(ctx, a.scraped, a.daemon, a.log); err != nil {
+				a.log.Error(err.Error())
 			}
 		})
 	}
-	others.Go(func() { announceStates(ctx, d, m, hangup) })
-	others.Go(func() { m.watchdog(ctx, d.Moving) })
+	others.Go(func() { announceStates(ctx, a.daemon, a.manager, a.hangup) })
+	others.Go(func() { a.manager.watchdog(ctx, a.daemon.Moving) })
 
 	// Answering ends last: what takes its time to end must not cost a reply.
 	answering, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -195,11 +200,11 @@ func attend(ctx context.Context, d *daemon.Daemon, m *manager, log *slog.Logger,
 		others.Wait()
 		end()
 	}()
-	err := d.Run(answering)
+	err := a.daemon.Run(answering)
 	if kept.Name != "" {
-		m.keep(kept.FD, kept.Name)
+		a.manager.keep(kept.FD, kept.Name)
 	}
-	m.barrier()
+	a.manager.barrier()
 	return err
 }
 
@@ -214,6 +219,18 @@ func listen(o options, log *slog.Logger, kept *os.File) (*control.Listener, erro
 	if err != nil && !named && !errors.Is(err, control.ErrLive) {
 		log.Warn(fmt.Sprintf("nothing can be asked or changed at run time: %v", err))
 		return nil, nil
+	}
+	return l, err
+}
+
+// listenMetrics makes the listener that Prometheus asks, nil if nobody wants it.
+func listenMetrics(o options, log *slog.Logger) (net.Listener, error) {
+	if o.metrics == "" {
+		return nil, nil
+	}
+	l, err := metrics.Listen(o.metrics)
+	if err == nil && metrics.Exposed(l) {
+		log.Warn("the metrics are open to every host that reaches this one", "address", l.Addr().String())
 	}
 	return l, err
 }
