@@ -7,15 +7,22 @@ import (
 
 // A respite bounds what following the kernel takes of a processor. Each look lists all
 // addresses and routes of the host, and a change among them may publish a million aliases anew:
-// a host that gets ten thousand addresses one by one would do so ten thousand times. So the next
-// look comes no sooner than some times what the last one took, and stands for all
-// changes meanwhile. One that comes alone is followed at once.
-type respite struct{ until time.Time }
+// a host that gets ten thousand addresses one by one would do so ten thousand times. So looks
+// are paid back by pauses some times as long, and the one behind a pause stands for all
+// changes meanwhile. Those that come alone, or a few together as when somebody
+// configures a card, are followed at once: what he says next relies on it.
+type respite struct {
+	owed time.Duration // of looking, that no pause has paid back
+	at   time.Time     // then
+}
 
 const (
-	// respiteShare is how much longer the pause is than the look: looking takes at most a
-	// tenth of a processor.
+	// respiteShare is how much longer the pauses are than the looks: in the long run looking
+	// takes at most a tenth of a processor.
 	respiteShare = 9
+
+	// respiteFree is how much looking may be owed before there is a pause.
+	respiteFree = 200 * time.Millisecond
 
 	// respiteMost is how late the last change may be followed at worst, unless looking
 	// itself takes longer.
@@ -24,13 +31,20 @@ const (
 
 // looked says that a look is over that took so long.
 func (r *respite) looked(took time.Duration) {
-	r.until = time.Now().Add(min(respiteShare*took, respiteMost))
+	now := time.Now()
+	owed := r.left(now.Add(-took)) + took
+	r.owed, r.at = min(owed, respiteFree+respiteMost/respiteShare), now
 }
 
-// over gives a channel that tells when the pause is over, nil if it is.
+// left is what is owed now.
+func (r *respite) left(now time.Time) time.Duration {
+	return max(0, r.owed-now.Sub(r.at)/respiteShare)
+}
+
+// over gives a channel that tells when the pause is over, nil if there is none.
 func (r *respite) over() <-chan time.Time {
-	if left := time.Until(r.until); left > 0 {
-		return time.After(left)
+	if more := r.left(time.Now()) - respiteFree; more > 0 {
+		return time.After(more * respiteShare)
 	}
 	return nil
 }
