@@ -210,7 +210,7 @@ func TestHOWTOLineByLine(t *testing.T) {
 		if !strings.Contains(out, "00:8E:B8:83:19:20") {
 			t.Errorf("arping %s: %s", address, out)
 		}
-		if out := s.must(t, s.peer, "ping", "-c", "3", "-i", "0.01", "-W", "5", address); strings.Contains(out, "duplicate") {
+		if out := s.must(t, s.peer, "ping", "-c", "3", "-i", "0.2", "-W", "5", address); strings.Contains(out, "duplicate") {
 			t.Errorf("ping %s: %s", address, out)
 		}
 	}
@@ -236,7 +236,7 @@ func TestHOWTOLineByLine(t *testing.T) {
 func (s *site) counters(t *testing.T) {
 	t.Helper()
 	before := s.entry(t, "eth0:0").Counters
-	s.must(t, s.peer, "ping", "-c", "5", "-i", "0.01", "-s", "1000", "-W", "5", "172.16.3.10")
+	s.must(t, s.peer, "ping", "-c", "5", "-i", "0.2", "-s", "1000", "-W", "5", "172.16.3.10")
 	after, other := s.entry(t, "eth0:0").Counters, s.entry(t, "eth0:1").Counters
 	const frame = 14 + 20 + 8 + 1000
 	rx, tx := after.RxPackets-before.RxPackets, after.TxPackets-before.TxPackets

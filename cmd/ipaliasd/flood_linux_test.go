@@ -37,7 +37,7 @@ func TestFragmentFlood(t *testing.T) {
 	var pings sync.WaitGroup
 	pings.Go(func() { small, _ = client(b, "ping", "-c", "100", "-i", "0.01", "-w", "10", "172.16.3.10") })
 	pings.Go(func() {
-		large, _ = client(b, "ping", "-c", "10", "-i", "0.05", "-W", "5", "-s", "20000", "172.16.3.10")
+		large, _ = client(b, "ping", "-c", "10", "-i", "0.2", "-W", "5", "-s", "20000", "172.16.3.10")
 	})
 	// In waves that the daemon has to have taken before the next one comes: this is
 	// about its memory, not about a ring that overflows on a machine that has no time for it.

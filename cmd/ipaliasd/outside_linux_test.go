@@ -39,7 +39,7 @@ func TestMetricsAndHealth(t *testing.T) {
 	a, b := lab(t, "ping")
 	socket := filepath.Join(t.TempDir(), "metrics.sock")
 	p := ipaliasd(t, a, "-c", file(t, howto), "--metrics", "unix:"+socket)
-	must(t, b, "ping", "-c", "3", "-i", "0.01", "-W", "5", "172.16.3.10")
+	must(t, b, "ping", "-c", "3", "-i", "0.2", "-W", "5", "172.16.3.10")
 	_, text := get(t, socket, "/metrics")
 	for _, want := range []string{
 		`ipalias_frames_total{card="v0",interface="v0",verdict="echo-answered"} 3`,

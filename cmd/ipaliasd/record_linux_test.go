@@ -133,7 +133,7 @@ func TestRecordEnds(t *testing.T) {
 	byNumber := p.record(t, control.Recording{Frames: 5})
 	byTime := p.record(t, control.Recording{Seconds: 0.2})
 	byDaemon := p.record(t, control.Recording{})
-	must(t, b, "ping", "-c", "20", "-i", "0.002", "-W", "5", "172.16.3.10")
+	must(t, b, "ping", "-c", "20", "-i", "0.05", "-W", "5", "172.16.3.10")
 	<-byNumber.done
 	if got := byNumber.frames(t); len(got) != 5 || byNumber.how.Frames != 5 {
 		t.Errorf("%d frames, told of %+v, want 5", len(got), byNumber.how)

@@ -169,7 +169,7 @@ func TestHostWorksOn(t *testing.T) {
 		if out, err := tc.from.Command("ip", "neigh", "flush", "dev", tc.card).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
-		if out, err := tc.from.Command("ping", "-n", "-c", "3", "-i", "0.01", "-W", "5", tc.to.String()).CombinedOutput(); err != nil {
+		if out, err := tc.from.Command("ping", "-n", "-c", "3", "-i", "0.2", "-W", "5", tc.to.String()).CombinedOutput(); err != nil {
 			t.Errorf("ping %s: %v\n%s", tc.to, err, out)
 		}
 	}
