@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -164,5 +165,73 @@ func TestNoRoomToPutInOrder(t *testing.T) {
 		if again, log := reopened(t, dir); !slices.Equal(again, append(got, "next")) || log != "" {
 			t.Errorf("%s: found %q, logged %q", name, again, log)
 		}
+	}
+}
+
+// However often a change is tried, one copy is kept of what was cut off.
+func TestOneCopyOfTheUnfinishedEnd(t *testing.T) {
+	netlab.Need(t)
+	text, ends := written(t)
+	dir := t.TempDir()
+	journal := filepath.Join(dir, journalName)
+	if err := os.WriteFile(journal, text[:ends[2]-5], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// The directory can be written to, the journal can't.
+	if err := unix.Mount(journal, journal, "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	unmount := func() { unix.Unmount(journal, unix.MNT_DETACH) }
+	t.Cleanup(unmount)
+	if err := unix.Mount("", journal, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	s, _, _ := open(t, dir)
+	for range 3 {
+		if err := s.Commit([]byte("x"), func() error { return nil }); !errors.Is(err, syscall.EROFS) {
+			t.Errorf("commit: %v", err)
+		}
+	}
+	unmount()
+	commit(t, s, "next")
+	if copies, _ := filepath.Glob(journal + ".cut-*"); len(copies) != 1 || !strings.Contains(s.Damage(), copies[0]) {
+		t.Errorf("copies %q, damage %q", copies, s.Damage())
+	}
+}
+
+// What was damaged is not lost where a new journal has its place already and only the
+// directory can't be made to last.
+func TestDamagedIsKeptWhateverTheDirectory(t *testing.T) {
+	netlab.Need(t)
+	text, _ := written(t)
+	dir := t.TempDir()
+	damaged := bytes.Replace(text, []byte("3.100"), []byte("3.101"), 1)
+	const nobody = 65534
+	journal := filepath.Join(dir, journalName)
+	if err := errors.Join(os.WriteFile(journal, damaged, 0o600), os.Chown(journal, nobody, nobody)); err != nil {
+		t.Fatal(err)
+	}
+	// Files can be made in it, but it can't be opened, which syncing it takes.
+	if err := errors.Join(os.Chown(dir, nobody, nobody), os.Chmod(dir, 0o300), os.Chmod(filepath.Dir(dir), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	runtime.LockOSThread() // and never unlocked: the thread ends with the test
+	if err := errors.Join(unix.Setfsgid(nobody), unix.Setfsuid(nobody)); err != nil {
+		t.Fatal(err)
+	}
+	s, got, log := open(t, dir)
+	if want := []string{three[0], three[2]}; !slices.Equal(got, want) || s.Frozen() == nil {
+		t.Errorf("found %q, want %q; frozen: %v; logged %q", got, want, s.Frozen(), log)
+	}
+	commit(t, s, "next")
+	if err := unix.Setfsuid(0); err != nil {
+		t.Fatal(err)
+	}
+	aside, _ := filepath.Glob(journal + ".damaged-*")
+	if len(aside) != 1 || !strings.Contains(s.Damage(), aside[0]) {
+		t.Fatalf("set aside %q, damage %q", aside, s.Damage())
+	}
+	if kept, err := os.ReadFile(aside[0]); err != nil || !bytes.Equal(kept, damaged) {
+		t.Errorf("%q, %v", kept, err)
 	}
 }

@@ -67,9 +67,10 @@ type Store struct {
 	damage  string
 
 	// Of the journal as Open found it; what is wrong with it thaw puts in order.
-	read  fs.FileInfo // nil: there was none
-	found findings
-	kept  [][]byte // what could be read of a damaged one, until a new one holds it
+	read     fs.FileInfo // nil: there was none
+	found    findings
+	kept     [][]byte // what could be read of a damaged one, until a new one holds it
+	tailKept bool     // there is a copy of its unfinished end
 }
 
 // Open opens the journal in dir, both of which are made where they do not

@@ -79,6 +79,9 @@ func (s *Store) aside(what string) string {
 // likely nobody was promised that change; but where the file was cut later, by whatever
 // did it, it is all that is left of one that somebody was.
 func (s *Store) keepTail() error {
+	if s.tailKept {
+		return nil // one copy is enough, however often the rest fails
+	}
 	name := ""
 	if s.found.tail > 0 {
 		name = s.aside("cut")
@@ -86,6 +89,7 @@ func (s *Store) keepTail() error {
 			return fmt.Errorf("keep the unfinished end of the journal: %w", err)
 		}
 	}
+	s.tailKept = true
 	s.damage = s.describe(name)
 	s.log.Warn(s.damage)
 	return nil
@@ -129,14 +133,16 @@ func (s *Store) setAside() error {
 			}
 		}
 	})
-	if err != nil {
+	if s.journal == nil {
 		os.Remove(name) // it is there under its own name
 		return err
 	}
+	// The new one has its place, even if err says that nobody knows whether a power cut would
+	// leave it there.
 	s.damage = s.describe(name)
 	s.kept = nil
 	s.log.Error("run-time changes may be missing: " + s.damage)
-	return nil
+	return err
 }
 
 // describe tells what is wrong with the journal that was read, and where it was put: ""
