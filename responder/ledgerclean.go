@@ -4,10 +4,11 @@ import "sync/atomic"
 
 // A removal says which addresses ceased to be answered for since a worker last
 // looked. Each worker has its own: what one has not got round to is added to what
-// comes next.
+// comes next. What is back by then is answered all along, but its counters begin anew, and
+// once more where another removal comes before this one is carried out.
 type removal struct {
 	number uint64 // they are numbered in the order published
-	gone   Ranges // sorted, without overlaps; some may be back by now, but their counters begin anew
+	gone   Ranges // sorted, without overlaps
 }
 
 const (

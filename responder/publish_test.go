@@ -99,6 +99,47 @@ func TestCountersAgainstModel(t *testing.T) {
 	}
 }
 
+// TestBackBeforeCleanedUp: an address that is back before its removal is carried out is
+// answered in every batch, also where the next removal comes meanwhile, and what is gone
+// in none. Its counters may begin anew with each of them.
+func TestBackBeforeCleanedUp(t *testing.T) {
+	all, left, leftOfAll := span("10.0.0.0", "10.0.15.255"), span("10.0.0.0", "10.0.7.255"), span("10.0.4.0", "10.0.15.255")
+	back, gone, never := addr("10.0.12.1"), addr("10.0.1.1"), addr("10.0.5.1")
+	r := newResponder(t, with(all))
+	for a := all.First; a.Compare(all.Last) <= 0; a = a.Next() {
+		asked(t, r, a)
+	}
+	publish := func(rng responder.Range) {
+		t.Helper()
+		i := lab()
+		with(rng)(&i)
+		if _, err := r.Publish([]responder.Interface{i}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish(left)
+	if asked(t, r, back) {
+		t.Fatal("it is answered after it was removed")
+	}
+	publish(all)
+	asks := func(times int, goneToo bool) {
+		t.Helper()
+		for n := range times {
+			if !asked(t, r, back) || !asked(t, r, never) || asked(t, r, gone) == goneToo {
+				t.Fatalf("batch %d: answered wrongly", n)
+			}
+		}
+	}
+	asks(5, false)
+	publish(leftOfAll)
+	asks(5, true) // the first removal is not carried out yet, and the second begins
+	asks(100, true)
+	used := counted(r)
+	if used[back] == 0 || used[back] > 110 || used[never] != 111 || used[gone] != 0 {
+		t.Errorf("counted %d, %d and %d", used[back], used[never], used[gone])
+	}
+}
+
 // TestPublishAllOrNothing: whatever is wrong with one interface, nothing of the
 // others is taken, and what was answered and counted before goes on.
 func TestPublishAllOrNothing(t *testing.T) {
