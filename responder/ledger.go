@@ -2,6 +2,7 @@ package responder
 
 import (
 	"math/bits"
+	"runtime"
 	"sync/atomic"
 )
 
@@ -54,7 +55,8 @@ const (
 	giantsMax  = 64
 )
 
-// newLedger reserves memory for so many rows.
+// newLedger reserves memory for so many rows. It is given back with the ledger, when a
+// card is no longer configured.
 func newLedger(most int) (*ledger, error) {
 	l := &ledger{next: rowsStart}
 	l.last.Store(rowsStart)
@@ -62,11 +64,13 @@ func newLedger(most int) (*ledger, error) {
 	if l.rows, err = mapMemory[row](most + rowsStart); err != nil {
 		return nil, err
 	}
+	runtime.AddCleanup(l, unmapMemory[row], l.rows)
 	slots := max(indexMin, 2*most)
 	for i := range l.regions {
 		if l.regions[i], err = mapMemory[uint32](slots); err != nil {
 			return nil, err
 		}
+		runtime.AddCleanup(l, unmapMemory[uint32], l.regions[i])
 	}
 	l.mask = 1<<bits.Len32(uint32(most+rowsStart)) - 1
 	l.index = l.regions[0][:indexMin:indexMin]

@@ -4,7 +4,11 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"runtime"
+	"strings"
 	"testing"
+	"time"
+	"weak"
 )
 
 // resident is how much of what mapMemory gave is in memory, in bytes.
@@ -43,11 +47,6 @@ func TestIndexIsNoLargerThanItsSlots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		unmapMemory(l.rows)
-		unmapMemory(l.regions[0])
-		unmapMemory(l.regions[1])
-	}()
 	for n := uint32(0); n < 1<<20; n++ {
 		a := 11<<24 + n*37
 		l.add(a, hash(a))
@@ -62,4 +61,55 @@ func TestIndexIsNoLargerThanItsSlots(t *testing.T) {
 			t.Errorf("%d rows: %d bytes each", n+1, each)
 		}
 	}
+}
+
+// What nobody has any more is unmapped: the table before, also where Amend was at it, and
+// the counters of a responder that is gone.
+func TestMappedMemoryGoes(t *testing.T) {
+	const patience = time.Minute
+	gone := func(what string, is func() bool) {
+		t.Helper()
+		for begin := time.Now(); !is(); runtime.GC() {
+			if time.Since(begin) > patience {
+				t.Fatalf("%s is still there after %v", what, patience)
+			}
+		}
+	}
+	r, l := oneLink(t)
+	if _, err := r.Amend("v0", nil, []Alias{{Label: "v0:y", Ranges: RangesOf(Range{v4addr(0x0b000001), v4addr(0x0b000001)})}}); err != nil {
+		t.Fatal(err)
+	}
+	before := weak.Make(l.table.memory)
+	if _, err := r.Publish(r.ifs); err != nil {
+		t.Fatal(err)
+	}
+	r.workers[0].set, l = nil, nil
+	gone("the table of before", func() bool { return before.Value() == nil })
+
+	l = r.set.Load().untagged
+	r.workers[0].set = r.set.Load()
+	for a := uint32(0x0a000000); a < 0x0a000000+1<<20; a++ {
+		r.workers[0].row(l, a)
+	}
+	own := weak.Make(l.ledgers[0])
+	counters := l.ledgers[0].rows
+	full := resident(t, counters)
+	used := anonymous(t)
+	r, l = nil, nil
+	gone("the ledger", func() bool { return own.Value() == nil })
+	gone("the memory of the counters", func() bool { return anonymous(t) < used-full/2 })
+}
+
+// anonymous is how much of the process's own memory there is, in bytes.
+func anonymous(t *testing.T) (bytes int) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "RssAnon:")
+	if _, err := fmt.Sscan(rest, &bytes); err != nil {
+		t.Fatal(err)
+	}
+	return bytes << 10
 }

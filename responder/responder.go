@@ -146,6 +146,10 @@ func (r *Responder) publish(ifs []Interface) ([]Warning, error) {
 	}
 	r.states, r.ifs = states, slices.Clone(ifs)
 	r.set.Store(next)
+	for _, s := range states {
+		// Of tables that are out of force: they would stay mapped.
+		s.numbered, s.names, s.sizes, s.added = nil, nil, nil, nil
+	}
 	return all, nil
 }
 
