@@ -14,16 +14,12 @@ func (d *Daemon) commit(change overlay.Change, apply func() error) error {
 	if d.store == nil || change.Empty() {
 		return apply()
 	}
-	// A configuration is kept as it stands: '<' is one character, not six.
-	var payload bytes.Buffer
-	text := json.NewEncoder(&payload)
-	text.SetEscapeHTML(false)
-	err := text.Encode(change)
+	payload, err := recordOf(change)
 	if err != nil {
 		return err
 	}
 	applying := false
-	err = d.store.Commit(payload.Bytes(), func() error {
+	err = d.store.Commit(payload, func() error {
 		applying = true
 		return apply()
 	})
@@ -32,6 +28,16 @@ func (d *Daemon) commit(change overlay.Change, apply func() error) error {
 		return control.Refuse(http.StatusInsufficientStorage, "nothing was changed, since it could not be kept: %v", err)
 	}
 	return err
+}
+
+// recordOf writes a change for the journal. A configuration is kept as it stands: '<' is
+// one character, not six.
+func recordOf(change overlay.Change) ([]byte, error) {
+	var payload bytes.Buffer
+	text := json.NewEncoder(&payload)
+	text.SetEscapeHTML(false)
+	err := text.Encode(change)
+	return payload.Bytes(), err
 }
 
 // compact keeps the journal short.
@@ -49,7 +55,7 @@ func (d *Daemon) compact() {
 			return
 		}
 		for change := range d.changes.Snapshot() {
-			payload, err := json.Marshal(change)
+			payload, err := recordOf(change)
 			if err == nil && !yield(payload) {
 				return
 			}
