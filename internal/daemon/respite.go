@@ -18,7 +18,7 @@ type respite struct {
 
 const (
 	// respiteShare is how much longer the pauses are than the looks: in the long run looking
-	// takes at most a tenth of a processor.
+	// takes at most a tenth of a processor, unless a look alone takes more than a tenth of a second.
 	respiteShare = 9
 
 	// respiteFree is how much looking may be owed before there is a pause.
