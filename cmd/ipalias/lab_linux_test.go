@@ -133,3 +133,26 @@ func TestLab(t *testing.T) {
 		l.gone(t)
 	})
 }
+
+// A measurement that is interrupted says so, in a word of people and not of Go's, and leaves
+// no namespace behind.
+func TestBenchInterrupted(t *testing.T) {
+	netlab.Need(t)
+	cmd := exec.Command(buildPrograms(t), "bench", "wire", "--rounds", "1")
+	progress, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	last := ""
+	for lines := bufio.NewScanner(progress); lines.Scan(); {
+		if last = lines.Text(); strings.Contains(last, "round 1") {
+			cmd.Process.Signal(os.Interrupt)
+		}
+	}
+	if cmd.Wait(); cmd.ProcessState.ExitCode() != failed || last != "ipalias: interrupted" {
+		t.Errorf("got %v, and at last %q", cmd.ProcessState, last)
+	}
+}

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -53,6 +54,9 @@ func run(args []string, e env) int {
 		return done
 	case errors.Is(err, syscall.EPIPE):
 		return failed // whoever read our output wants no more, and no message either
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(e.stderr, "ipalias: interrupted") // by ^C: nothing here cancels but that
+		return failed
 	case errors.As(err, &wrong):
 		fmt.Fprintln(e.stderr, wrong) // a line each, which begins with its place
 		return misuse
