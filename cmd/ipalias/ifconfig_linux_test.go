@@ -80,6 +80,7 @@ func TestIfconfigAndRoute(t *testing.T) {
 		{"route add 172.16.3.10 eth0:0", done, same},
 		{"route add -host 172.16.3.99 dev eth0:0", failed, "to have it do so: ipalias add eth0:0 172.16.3.99"},
 		{"route del -host 172.16.3.10 dev eth0:0", failed, "ipalias del eth0:0 172.16.3.10"},
+		{"route del -host 172.16.3.10", failed, "those of aliases go by ipalias del"},
 		{"route add -net 172.16.3.0 dev eth0:0", failed, "ipalias route add -net 172.16.3.0 dev eth0"},
 		{"route add default gw 172.16.3.200 dev eth0:0", failed, "ipalias route add default gw 172.16.3.200 dev eth0"},
 		{"route add -net 10.0.0.0 gw 172.16.3.200", done, "+ 10.0.0.0/8 via 172.16.3.200\n"},

@@ -196,7 +196,7 @@ func (q *routeRequest) kernel(e env, r remote) error {
 		}
 		result.Changes = append(result.Changes, "+ "+q.ipWords())
 	case !there:
-		return fmt.Errorf("there is no route to %s; ipalias route -n lists those that exist", q.ipWords())
+		return fmt.Errorf("there is no route to %s of the kernel's; ipalias route -n lists those that exist; those of aliases go by ipalias del", q.ipWords())
 	default:
 		if err := nettools.DeleteRoute(want); err != nil {
 			return routeNotDone(err, command, q)
