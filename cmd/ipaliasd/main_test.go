@@ -28,6 +28,7 @@ func TestCommandLine(t *testing.T) {
 		{"flag without value", []string{"-c"}, misuse, nil, []string{"-c", "Try 'ipaliasd --help'"}},
 		{"argument", []string{"eth0"}, misuse, nil, []string{`"eth0"`, "Try 'ipaliasd --help'"}},
 		{"metrics nowhere", []string{"-i", "eth0", "--metrics", "9850"}, misuse, nil, []string{`--metrics is "9850", expected host:port or unix:PATH`}},
+		{"metrics at no path", []string{"-i", "eth0", "--metrics", "unix:"}, misuse, nil, []string{`--metrics is "unix:", expected host:port or unix:PATH`}},
 		{"file and card", []string{"-c", "x.toml", "-i", "eth0"}, misuse, nil, []string{"-c and -i exclude each other"}},
 		{"file and alias", []string{"-c", "x.toml", "-a", "10.0.0.1"}, misuse, nil, []string{"-c and -i exclude each other"}},
 		{"alias without card", []string{"-a", "10.0.0.1"}, misuse, nil, []string{"-i CARD"}},

@@ -65,8 +65,9 @@ func (o *options) flags(cmd *cobra.Command) {
 
 // check tells what is wrong with the options that are used only later.
 func (o *options) check(log *slog.Logger) error {
-	if o.metrics != "" && !strings.HasPrefix(o.metrics, "unix:") {
-		if _, _, err := net.SplitHostPort(o.metrics); err != nil {
+	if o.metrics != "" {
+		path, unix := strings.CutPrefix(o.metrics, "unix:")
+		if _, _, err := net.SplitHostPort(o.metrics); unix && path == "" || !unix && err != nil {
 			return badCommandLine("--metrics is %q, expected host:port or unix:PATH", o.metrics)
 		}
 	}
