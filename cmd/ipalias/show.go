@@ -247,9 +247,9 @@ func statsText(s *control.Stats) []byte {
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "ipaliasd %s, for %s\n", s.Version, (time.Duration(s.Seconds) * time.Second).String())
 	for _, c := range s.Cards {
-		fmt.Fprintf(&text, "\ncard %s: %s; %d frames received, %d sent, %d dropped, %d not sent\n", c.Name, c.State, c.Received, c.Sent, c.Dropped, c.SendErr)
+		fmt.Fprintf(&text, "\ncard %s: %s; %s received, %d sent, %d dropped, %d not sent\n", c.Name, c.State, count(c.Received, "frame", "frames"), c.Sent, c.Dropped, c.SendErr)
 		if c.Withheld > 0 {
-			fmt.Fprintf(&text, "  %s withheld: observing\n", count(c.Withheld, "answer", "answers"))
+			fmt.Fprintf(&text, "  %s withheld: observing\n", count(c.Withheld, "frame", "frames"))
 		}
 		if c.Shield != "" {
 			fmt.Fprintf(&text, "  shield: %s\n", c.Shield)

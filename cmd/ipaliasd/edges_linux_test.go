@@ -30,13 +30,13 @@ func TestChangesThatMeet(t *testing.T) {
 	p.edit(t, control.Add, "v0:1", "10.0.0.2")
 	before := p.table(t)
 	for _, tc := range []struct{ label, address, want string }{
-		{"v0:0", "10.0.0.2", "10.0.0.2 overlaps: it overlaps v0:1, which was added too"}, // the file's own, back again
+		{"v0:0", "10.0.0.2", "10.0.0.2 is taken: it overlaps v0:1, which was added too"}, // the file's own, back again
 		{"v0:0", "10.9.0.1", "v0:1 of the configuration has 10.9.0.1"},
 		{"v0:new", "10.0.1.7", "v0:0 of the configuration has 10.0.1.0/24"},
-		{"v0:new", "10.0.0.2-10.0.0.9", "10.0.0.2-10.0.0.3 overlaps"},
+		{"v0:new", "10.0.0.2-10.0.0.9", "10.0.0.2-10.0.0.3 is taken"},
 	} {
 		if tc.label == "v0:new" && strings.Contains(tc.address, "-") {
-			tc.want = "overlaps" // of two overlaps the first is named
+			tc.want = "is taken" // of two overlaps the first is named
 		}
 		if got := p.refused(t, control.Add, tc.label, tc.address); !strings.Contains(got, tc.want) {
 			t.Errorf("add %s %s: %q, want %q", tc.label, tc.address, got, tc.want)

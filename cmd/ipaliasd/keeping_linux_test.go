@@ -85,7 +85,7 @@ func TestRefusedIsNotWritten(t *testing.T) {
 	}
 	for _, taken := range []string{"172.16.3.10", "172.16.3.11", "10.0.3.7", "172.16.3.8-172.16.3.12", "10.0.255.0-10.1.0.9"} {
 		var refused *control.Error
-		if _, err := p.client().Edit(t.Context(), control.Edit{Do: control.Add, Label: "v0:3", Addresses: []string{"10.9.0.1", taken}}); !errors.As(err, &refused) || refused.Status != http.StatusConflict || !strings.Contains(err.Error(), "overlaps") {
+		if _, err := p.client().Edit(t.Context(), control.Edit{Do: control.Add, Label: "v0:3", Addresses: []string{"10.9.0.1", taken}}); !errors.As(err, &refused) || refused.Status != http.StatusConflict || !strings.Contains(err.Error(), "is taken") {
 			t.Errorf("adding %s: %v", taken, err)
 		}
 	}

@@ -47,7 +47,7 @@ func (d *Daemon) amend(w wanted, change overlay.Change) (*made, error) {
 	// change that nobody was promised.
 	if shared, by, held := c.table.responder.Held(w.Name, gain.Label, gain.Ranges); held {
 		undo()
-		return nil, control.Refuse(http.StatusConflict, "%s overlaps: %s; expected each address under one label", shared, w.view.Holder(by, shared))
+		return nil, control.Refuse(http.StatusConflict, "%s is taken: %s; expected each address under one label", shared, w.view.Holder(by, shared))
 	}
 	next := old.with(wanted{w.Interface, w.view.Next(d.changes)})
 	m := &made{state: next, changes: []string{}}

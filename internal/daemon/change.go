@@ -140,7 +140,7 @@ func overlapping(old, next *overlay.View, label string) error {
 				continue
 			}
 			if l.Label == label {
-				return control.Refuse(http.StatusConflict, "%s overlaps: %s; expected each address under one label", a.Range, a.Reason)
+				return control.Refuse(http.StatusConflict, "%s is taken: %s; expected each address under one label", a.Range, a.Reason)
 			}
 			return control.Refuse(http.StatusConflict, "%s has %s already; expected each address under one label", l.Label, a.Range)
 		}
