@@ -42,6 +42,9 @@ func TestFullDisk(t *testing.T) {
 		if got := p.table(t); got != table {
 			t.Errorf("table %q, want %q", got, table)
 		}
+		if _, err := p.client().Reload(t.Context()); err != nil { // which writes nothing
+			t.Error(err)
+		}
 		stats, err := p.client().Stats(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -55,5 +58,11 @@ func TestFullDisk(t *testing.T) {
 	stats, err := p.client().Stats(t.Context())
 	if err != nil || stats.Store.Removed != 1 || stats.Store.Error != "" {
 		t.Errorf("with room again: %+v, %v", stats.Store, err)
+	}
+	p.interrupt(t)
+	for _, once := range []string{"a change could not be kept, and was refused", "changes are kept again"} {
+		if log := p.stderr.String(); strings.Count(log, once) != 1 {
+			t.Errorf("the log has not %q once:\n%s", once, log)
+		}
 	}
 }

@@ -27,6 +27,9 @@ func (d *Daemon) commit(change overlay.Change, apply func() error) error {
 		d.notKept(err)
 		return control.Refuse(http.StatusInsufficientStorage, "nothing was changed, since it could not be kept: %v", err)
 	}
+	if err == nil {
+		d.keptAgain()
+	}
 	return err
 }
 
@@ -99,6 +102,7 @@ func (d *Daemon) account() {
 	}
 	d.statsMu.Lock()
 	defer d.statsMu.Unlock()
+	kept.Error = d.kept.Error // a reload that writes nothing says nothing of the disk
 	d.kept = kept
 }
 
@@ -115,7 +119,21 @@ func (d *Daemon) frozen() string {
 func (d *Daemon) notKept(err error) {
 	d.statsMu.Lock()
 	defer d.statsMu.Unlock()
-	if d.kept.Frozen = d.frozen(); d.kept.Frozen == "" {
-		d.kept.Error = err.Error()
+	if d.kept.Frozen = d.frozen(); d.kept.Frozen != "" {
+		return
 	}
+	if d.kept.Error == "" { // once: whoever goes on asking is told each time
+		d.deps.Log.Error("a change could not be kept, and was refused", "error", err)
+	}
+	d.kept.Error = err.Error()
+}
+
+// keptAgain tells them that the last change was kept.
+func (d *Daemon) keptAgain() {
+	d.statsMu.Lock()
+	defer d.statsMu.Unlock()
+	if d.kept.Error != "" {
+		d.deps.Log.Info("changes are kept again")
+	}
+	d.kept.Error = ""
 }
