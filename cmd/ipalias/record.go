@@ -30,7 +30,7 @@ never waits. It takes the right to change the table: frames are not for everybod
 The file is pcapng. Wireshark and tshark show the verdict as frame.comment, the
 direction as frame.packet_flags_direction.`,
 		Example: `  ipalias record -w eth0.pcapng -i eth0 -c 1000
-  ipalias record -w - --time 10s | tshark -r - -T fields -e frame.comment -e _ws.col.info
+  ipalias record -w - --time 10s | tshark -r - -T fields -e frame.comment -e eth.src -e frame.protocols
   ipalias record -w - | tshark -r - -Y 'frame.comment == "arp-not-alias"'`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
