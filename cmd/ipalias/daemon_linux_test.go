@@ -33,6 +33,8 @@ func (canned) Show(_ context.Context, label, _ string) (*control.Show, error) {
 	}}}}, nil
 }
 
+func (canned) Settle() {}
+
 func (canned) Address(_ context.Context, a string) (*control.AddressShow, error) {
 	m := control.AddressMatch{Interface: "eth0", Reason: "no alias"}
 	if a == "172.16.3.10" {

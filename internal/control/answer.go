@@ -8,11 +8,20 @@ import (
 	"strconv"
 )
 
+// largeAnswer is from how many bytes on it shows what an answer took of memory: that of
+// 200,000 labels is 34 MB, and of the daemon's memory 8 MB are unused after it.
+const largeAnswer = 4 << 20
+
 // answer writes an answer, or what err says. From here on the client counts as one that
 // keeps us waiting. worked is called when only the client is left to wait for.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, answer any, err error, worked func()) {
 	out := &outgoing{w: w, r: r, c: clientOf(r), status: http.StatusOK, worked: worked}
 	defer out.c.class.out.leave(out.c)
+	defer func() {
+		if out.size >= largeAnswer {
+			s.Backend.Settle()
+		}
+	}()
 	if err != nil {
 		answer, out.status = refusal(err)
 	}
@@ -50,11 +59,13 @@ type outgoing struct {
 	worked func()
 
 	text  []byte // what is still to be sent
+	size  int    // bytes so far
 	begun bool   // it is longer than a piece, and a part of it is sent
 }
 
 // Write takes more of the answer. An error says that the client is gone.
 func (o *outgoing) Write(text []byte) (int, error) {
+	o.size += len(text)
 	for left := text; ; {
 		n := min(piece-len(o.text), len(left))
 		o.text, left = append(o.text, left[:n]...), left[n:]

@@ -43,6 +43,9 @@ type Backend interface {
 	// Record writes a capture file, pcapng, to what begin gives, until ctx ends. It calls
 	// begin once, as soon as nothing can be refused any more.
 	Record(ctx context.Context, who Peer, r Recording, begin func() io.Writer) (*Recorded, error)
+
+	// Settle is called when a large answer is out: what it took of memory is needed no more.
+	Settle()
 }
 
 // A Peer is a process at the other end of a connection.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/ipalias/ipalias/internal/netlab"
 	"io"
 	"log/slog"
 	"net"
@@ -15,8 +14,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/ipalias/ipalias/internal/netlab"
 )
 
 // A recorder is a Backend that remembers what it was asked for.
@@ -26,7 +28,11 @@ type recorder struct {
 	mu    sync.Mutex
 	edits []Edit
 	who   []Peer
+
+	settled atomic.Int32 // how often
 }
+
+func (r *recorder) Settle() { r.settled.Add(1) }
 
 func (r *recorder) Show(context.Context, string, string) (*Show, error) {
 	return &Show{Source: "a.toml"}, nil

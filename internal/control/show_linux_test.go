@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -118,6 +119,17 @@ func TestLongShow(t *testing.T) {
 	var text bytes.Buffer
 	if err := NewClient(path).CopyShow(t.Context(), &text); err != nil || !json.Valid(text.Bytes()) {
 		t.Errorf("copied: %v, %d bytes", err, text.Len())
+	}
+	if b.labels = 4; NewClient(path).CopyShow(t.Context(), io.Discard) != nil {
+		t.Error("there is no short answer")
+	}
+	for begin := time.Now(); b.settled.Load() < 2; time.Sleep(time.Millisecond) {
+		if time.Since(begin) > time.Minute {
+			t.Fatal("nothing was done about what two large answers took")
+		}
+	}
+	if n := b.settled.Load(); n != 2 {
+		t.Errorf("it was done %d times, after two large answers and a short one", n)
 	}
 }
 

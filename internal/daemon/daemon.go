@@ -242,9 +242,13 @@ func (c *card) printTotals() {
 	c.out.Write(text.Bytes())
 }
 
-// settle gives back to the system, a moment later, what loading a table left. It was
-// several times the table, and Go would keep it for minutes, and a part of it for ever.
+// settle gives back to the system, a moment later, what loading a table or telling all of
+// it left. It was several times the table, and Go would keep it for minutes, and a part of
+// it for ever.
 func settle() { time.AfterFunc(time.Second, debug.FreeOSMemory) }
+
+// Settle implements control.Backend.
+func (d *Daemon) Settle() { settle() }
 
 // cardNames lists the cards of cfg, each once: an interface and the VLANs on it
 // share one.
