@@ -132,8 +132,8 @@ func (d *Daemon) notKept(err error) {
 func (d *Daemon) keptAgain() {
 	d.statsMu.Lock()
 	defer d.statsMu.Unlock()
-	if d.kept.Error != "" {
+	if d.kept.Error != "" || d.kept.Frozen != "" {
 		d.deps.Log.Info("changes are kept again")
 	}
-	d.kept.Error = ""
+	d.kept.Error, d.kept.Frozen = "", ""
 }
