@@ -43,11 +43,12 @@ benchonce: ## each benchmark once: they work, and their answers are right
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
 
 .PHONY: lint
-lint: ## formatting, vet, staticcheck, both go.mod, manual pages
+lint: ## formatting, vet, staticcheck, other systems, both go.mod, manual pages
 	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .); \
 	if [ -n "$$unformatted" ]; then echo "not as gofmt has it:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+	for os in darwin windows; do GOOS=$$os CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/ipalias || exit; done # replay and explain run there
 	$(GO) mod tidy -diff
 	cd bench/peers && $(GO) mod tidy -diff && $(GO) vet ./...
 	@sh scripts/tools.sh mandoc

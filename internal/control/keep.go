@@ -1,3 +1,7 @@
+//go:build unix
+
+// It is the daemon's; the tool runs where there is no dup, too.
+
 package control
 
 import (
