@@ -41,8 +41,10 @@ func (c *Card) Keep(worker int) (Kept, error) {
 	kept := Kept{FD: c.fd, Name: place{worker, c.ring.head, c.ring.slots}.String()}
 	// Not collect: what the kernel dropped meanwhile the successor counts, too.
 	c.closed = true
-	// Nobody answers until the next process does: what takes its time is left.
-	if err := errors.Join(c.ring.close(), leave(c.out.fd), unix.Close(c.wake)); err != nil {
+	// Nobody answers until the next process does: what takes its time is left. Where it can't
+	// be it is closed, and that is no reason to lose the frames that wait.
+	leave(c.out.fd)
+	if err := errors.Join(c.ring.close(), unix.Close(c.wake)); err != nil {
 		unix.Close(c.fd)
 		return Kept{FD: -1}, fmt.Errorf("keep card %s: %w", c.name, err)
 	}

@@ -63,6 +63,30 @@ func packetSockets(t *testing.T, l *cardLab) int {
 // A socket that is left is closed also by a process that may hardly hold another descriptor.
 func TestLeaveWithoutRoom(t *testing.T) {
 	l := newCardLab(t, CardConfig{Slots: 1})
+	if err := withoutRoom(t, l.card.Leave); err == nil {
+		t.Error("no error without a descriptor to spare")
+	}
+	if isOpen(l.card.fd) || isOpen(l.card.out.fd) || promiscuity(t, l.a) != 0 {
+		t.Error("the sockets were not closed")
+	}
+}
+
+// Such a process keeps its receiving socket all the same.
+func TestKeepWithoutRoom(t *testing.T) {
+	l := newCardLab(t, CardConfig{Slots: 1})
+	var kept Kept
+	if err := withoutRoom(t, func() (err error) { kept, err = l.card.Keep(0); return err }); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(kept.FD)
+	if !isOpen(kept.FD) || isOpen(l.card.out.fd) {
+		t.Error("the receiving socket was not kept, or the other one not closed")
+	}
+}
+
+// withoutRoom runs f where no descriptor can be made.
+func withoutRoom(t *testing.T, f func() error) error {
+	t.Helper()
 	var had unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &had); err != nil {
 		t.Fatal(err)
@@ -71,14 +95,9 @@ func TestLeaveWithoutRoom(t *testing.T) {
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &full); err != nil {
 		t.Fatal(err)
 	}
-	err := l.card.Leave()
+	err := f()
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &had); err != nil {
 		t.Fatal(err)
 	}
-	if err == nil {
-		t.Error("no error without a descriptor to spare")
-	}
-	if isOpen(l.card.fd) || isOpen(l.card.out.fd) || promiscuity(t, l.a) != 0 {
-		t.Error("the sockets were not closed")
-	}
+	return err
 }
