@@ -17,9 +17,8 @@ import (
 // unchecked, divides by resolutions that it has not looked at, gets those that are
 // powers of two wrong and takes a cut file for a clean end. A validator in front of
 // it would have to decode every field that pcapgo decodes after it, and then there
-// is nothing left to decode: a second opinion could only disagree. So pcapgo writes
-// the classic files (writer.go) and is the oracle in the tests, where the fuzzer
-// holds this reader against it.
+// is nothing left to decode: a second opinion could only disagree. So pcapgo is the
+// oracle in the tests, where the fuzzer holds this reader against it.
 
 const (
 	// maxFrame is MAXIMUM_SNAPLEN of tcpdump and Wireshark's limit for Ethernet. No

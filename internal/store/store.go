@@ -3,7 +3,7 @@
 //
 // It is a journal, not a B+tree file such as bbolt, because all that is kept is
 // a list of changes which is read once, at the start, and appended to, rarely.
-// That takes one write and one fsync a change and 300 lines that can be read at
+// That takes one write and one fsync a change and 600 lines that can be read at
 // a sitting; a page file would bring an index that nobody searches, map memory,
 // and after a flipped bit give back less. What bbolt does better, random access
 // to more than fits in memory, has no use here: the table lies in memory anyway.
