@@ -65,6 +65,39 @@ func TestMemoryOfAMillion(t *testing.T) {
 	}
 }
 
+// Memory is given back whenever a configuration was read, also where it was refused or only
+// compared: the runtime tells of each collection that somebody asked for.
+func TestMemoryIsGivenBack(t *testing.T) {
+	netlab.Need(t)
+	host, _ := netlab.Pair(t)
+	t.Setenv("GODEBUG", "gctrace=1")
+	config := file(t, howto)
+	p := ipaliasd(t, host, "-c", config)
+	given := 0
+	after := func(what string) {
+		t.Helper()
+		given++
+		t.Log(what)
+		p.wait(t, p.stderr, "(forced)", given)
+	}
+	after("the start")
+	if _, err := p.client().Diff(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	after("a comparison")
+	if _, err := p.client().Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	after("a reload")
+	if err := os.WriteFile(config, []byte("no TOML"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.client().Reload(t.Context()); err == nil {
+		t.Fatal("the reload was not refused")
+	}
+	after("a reload that was refused")
+}
+
 // resident is the anonymous and shared memory of a process in bytes: rings, which are mapped
 // from the kernel, are not among it.
 func resident(t *testing.T, p *process) int {

@@ -49,6 +49,7 @@ func (d *Daemon) Edit(_ context.Context, who control.Peer, e control.Edit) (*con
 	}
 	made, err := d.amend(w, change)
 	if errors.Is(err, errWhole) {
+		defer settle()
 		made, err = d.make(transition{
 			change:    change,
 			cfg:       old.cfg,

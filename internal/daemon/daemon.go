@@ -242,10 +242,21 @@ func (c *card) printTotals() {
 	c.out.Write(text.Bytes())
 }
 
-// settle gives back to the system, a moment later, what loading a table or telling all of
-// it left. It was several times the table, and Go would keep it for minutes, and a part of
-// it for ever.
-func settle() { time.AfterFunc(time.Second, debug.FreeOSMemory) }
+// settle gives back to the system, a moment later, what reading a configuration, loading a
+// table or telling all of it left. It was several times the table, and Go would keep it for
+// minutes, and a part of it for ever. It does so once for all who call it meanwhile: to
+// collect takes a processor some time.
+func settle() {
+	if settling.Swap(true) {
+		return
+	}
+	time.AfterFunc(time.Second, func() {
+		settling.Store(false)
+		debug.FreeOSMemory()
+	})
+}
+
+var settling atomic.Bool // settle was called, and has not done it yet
 
 // Settle implements control.Backend.
 func (d *Daemon) Settle() { settle() }

@@ -18,6 +18,7 @@ func (d *Daemon) Reload(_ context.Context, who control.Peer) (*control.Result, e
 	<-d.ready
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	defer settle() // whatever becomes of what is read
 	cfg, err := d.deps.Load()
 	var result *control.Result
 	if err == nil {
@@ -38,6 +39,7 @@ func (d *Daemon) Reload(_ context.Context, who control.Peer) (*control.Result, e
 
 // Replace implements control.Backend.
 func (d *Daemon) Replace(_ context.Context, who control.Peer, s control.Source) (*control.Result, error) {
+	defer settle() // likewise
 	cfg, err := parseSource(&s)
 	if err != nil {
 		return nil, err
@@ -114,6 +116,7 @@ func parseSource(s *control.Source) (*config.Config, error) {
 
 // Diff implements control.Backend.
 func (d *Daemon) Diff(_ context.Context, s *control.Source) (*control.Diff, error) {
+	defer settle() // likewise
 	load := d.deps.Load
 	if s != nil {
 		load = func() (*config.Config, error) { return parseSource(s) }

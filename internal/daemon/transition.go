@@ -73,7 +73,6 @@ func (d *Daemon) make(t transition) (*made, error) {
 	}
 	d.compact()
 	d.account()
-	settle()
 	return &made{next, compare(old, next), warnings}, nil
 }
 
