@@ -212,6 +212,7 @@ evaluated() {
 
 # upgraded COMMAND...: asks all the while.
 upgraded() {
+	: >"$work/ping" # here: the line below empties it some time, and till then it tells of the last upgrade
 	ip netns exec "$peer" ping -n -i 0.01 192.0.2.10 >"$work/ping" &
 	asking=$!
 	until_true "no answers before the upgrade" grep -q icmp_seq=50 "$work/ping"
