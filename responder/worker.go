@@ -68,12 +68,11 @@ func (w *Worker) Handle(now int64, frames [][]byte, flags []uint8, out [][]byte)
 	w.enter(l)
 	for first := 0; first < len(frames); first += chunk {
 		end := min(first+chunk, len(frames))
-		part := frames[first:end]
-		part2 := w.verdicts[first:end]
+		part, verdicts := frames[first:end], w.verdicts[first:end]
 		if len(flags) >= end {
-			w.chunk(l, part, flags[first:end], part2)
+			w.chunk(l, part, flags[first:end], verdicts)
 		} else {
-			w.chunk(l, part, noFlags[:len(part)], part2)
+			w.chunk(l, part, noFlags[:len(part)], verdicts)
 		}
 	}
 	wake = w.timers()
