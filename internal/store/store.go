@@ -167,7 +167,7 @@ func (s *Store) Commit(payload []byte, apply func() error) error {
 	if s.frozen != nil && s.thaw() != nil {
 		return s.frozen
 	}
-	if err := s.mend(); err != nil {
+	if err := errors.Join(s.mend(), s.stay()); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
 	record := frame(payload)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -126,13 +127,7 @@ func (s *Store) setAside() error {
 	if err := os.Link(s.path(), name); err != nil {
 		return fmt.Errorf("set the damaged journal aside: %w", err)
 	}
-	err := s.rewrite(func(yield func([]byte) bool) {
-		for _, payload := range s.kept {
-			if !yield(payload) {
-				return
-			}
-		}
-	})
+	err := s.rewrite(slices.Values(s.kept))
 	if s.journal == nil {
 		os.Remove(name) // it is there under its own name
 		return err
