@@ -13,6 +13,7 @@ import (
 	"github.com/mdlayher/packet"
 	"golang.org/x/sys/unix"
 
+	"github.com/ipalias/ipalias/internal/announce"
 	"github.com/ipalias/ipalias/internal/netlab"
 )
 
@@ -50,17 +51,26 @@ func awaitAnnouncements(t *testing.T, conn *packet.Conn, addresses ...string) {
 		missing[form{arp.OperationRequest, a}] = true
 		missing[form{arp.OperationReply, a}] = true
 	}
+	for len(missing) > 0 {
+		p := nextAnnouncement(t, conn)
+		delete(missing, form{p.Operation, p.SenderIP.String()})
+	}
+}
+
+// nextAnnouncement reads up to an announcement of an address by MACA.
+func nextAnnouncement(t *testing.T, conn *packet.Conn) arp.Packet {
+	t.Helper()
 	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	buf := make([]byte, 2048)
-	for len(missing) > 0 {
+	for {
 		n, _, err := conn.ReadFrom(buf)
 		if errors.Is(err, unix.ENETDOWN) { // the card was down when the socket was opened
 			continue
 		}
 		if err != nil {
-			t.Fatalf("not announced: %v (%v)", missing, err)
+			t.Fatalf("nothing is announced: %v", err)
 		}
 		var f ethernet.Frame
 		var p arp.Packet
@@ -73,7 +83,7 @@ func awaitAnnouncements(t *testing.T, conn *packet.Conn, addresses ...string) {
 		announcement := p.SenderIP == p.TargetIP && f.Destination.String() == ethernet.Broadcast.String()
 		ours := f.Source.String() == netlab.MACA.String() && p.SenderHardwareAddr.String() == netlab.MACA.String()
 		if announcement && ours {
-			delete(missing, form{p.Operation, p.SenderIP.String()})
+			return p
 		}
 	}
 }
@@ -208,6 +218,26 @@ func TestConflict(t *testing.T) {
 			t.Errorf("no %q in the log", want)
 		}
 	}
+}
+
+// Aliases are announced again without a reason, but for those that another host claims.
+// The first claim may come while that one is being announced, so it is seen from the
+// next time on.
+func TestReannounce(t *testing.T) {
+	a, b := lab(t)
+	p := ipaliasd(t, a, "-c", file(t, "[interface.v0]\nreannounce = 1\n"+howto))
+	conn := socket(t, b)
+	claim(t, conn, "172.16.3.100", net.HardwareAddr{2, 0, 0, 0, 0, 0x99})
+	p.wait(t, p.stderr, "another host claims this alias", 1)
+	for requests := 0; requests < announce.Rounds+3; { // more than for their being new
+		switch n := nextAnnouncement(t, conn); {
+		case n.Operation == arp.OperationRequest && n.SenderIP.String() == "172.16.3.10":
+			requests++
+		case n.SenderIP.String() == "172.16.3.100" && requests > announce.Rounds+1:
+			t.Fatal("what another host claims is announced again")
+		}
+	}
+	p.interrupt(t)
 }
 
 // From the moment the kernel has an alias as an address of its own, it is the

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// Rounds is how often each address is announced: ANNOUNCE_NUM, RFC 5227 1.1.
+	// Rounds is how often an address is announced that is new: ANNOUNCE_NUM, RFC 5227 1.1.
 	Rounds = 2
 
 	// Interval is the least time between two announcements of one address:
@@ -125,15 +125,15 @@ func (p *Pacer) place() time.Time {
 	return p.at
 }
 
-// Run announces what targets yields: Rounds times, as pace lets it, a
+// Run announces what targets yields: rounds times, as pace lets it, a
 // round no sooner than Interval after the one before began. It iterates targets
 // once a round, and slowly, so that targets may leave out what is true no more.
 //
 // It returns nil as soon as ctx ends. A frame that can't be sent does not keep
 // the others back; the error says how many there were, and why the last one failed.
-func Run(ctx context.Context, pace *Pacer, targets iter.Seq[Target], send func(frame []byte) error) error {
+func Run(ctx context.Context, pace *Pacer, rounds int, targets iter.Seq[Target], send func(frame []byte) error) error {
 	r := runner{ctx: ctx, pace: pace, send: send}
-	for round := range Rounds {
+	for round := range rounds {
 		next := time.NewTimer(Interval)
 		defer next.Stop()
 		for target := range targets {
@@ -142,7 +142,7 @@ func Run(ctx context.Context, pace *Pacer, targets iter.Seq[Target], send func(f
 				return nil
 			}
 		}
-		if round == Rounds-1 {
+		if round == rounds-1 {
 			break
 		}
 		select {

@@ -98,7 +98,7 @@ func record(t *testing.T, targets []Target, deadline time.Duration) (seen []sigh
 		ctx, cancel := context.WithTimeout(t.Context(), deadline)
 		defer cancel()
 		start := time.Now()
-		err := Run(ctx, new(Pacer), slices.Values(targets), func(frame []byte) error {
+		err := Run(ctx, new(Pacer), Rounds, slices.Values(targets), func(frame []byte) error {
 			var f ethernet.Frame
 			var p arp.Packet
 			if err := f.UnmarshalBinary(frame); err != nil {
@@ -174,7 +174,7 @@ func TestPaceIsShared(t *testing.T) {
 		for n := range 5 {
 			running.Go(func() {
 				time.Sleep(time.Duration(n) * 333 * time.Millisecond)
-				err := Run(t.Context(), &pace, slices.Values(slices.Repeat([]Target{howto}, 100)), func([]byte) error {
+				err := Run(t.Context(), &pace, Rounds, slices.Values(slices.Repeat([]Target{howto}, 100)), func([]byte) error {
 					mu.Lock()
 					defer mu.Unlock()
 					seen = append(seen, time.Now())
@@ -220,7 +220,7 @@ func TestRunTellsOfFailures(t *testing.T) {
 		other := howto
 		other.MAC[5]++
 		calls := 0
-		err := Run(t.Context(), new(Pacer), slices.Values([]Target{howto, other}), func(frame []byte) error {
+		err := Run(t.Context(), new(Pacer), Rounds, slices.Values([]Target{howto, other}), func(frame []byte) error {
 			calls++
 			if frame[11] == howto.MAC[5] {
 				return net.ErrClosed

@@ -18,6 +18,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/ipalias/ipalias/responder"
 )
@@ -47,6 +48,10 @@ type Interface struct {
 	Wait     bool // for a card that does not exist at start
 	Observe  bool // watch and count, but send nothing
 	Aliases  []responder.Alias
+
+	// Reannounce is how long after an announcement of the aliases they are announced
+	// again; 0: not until there is a reason.
+	Reannounce time.Duration
 
 	// Shield keeps the kernel from working on frames for aliases.
 	Shield bool

@@ -65,8 +65,8 @@ func reference() []Interface {
 			Exclude: []responder.Range{
 				ranges("172.16.3.1", "172.16.3.1").At(0), ranges("10.64.0.0", "10.64.0.9").At(0), ranges("10.64.9.0", "10.64.9.255").At(0),
 			},
-			From:      prefixes("172.16.0.0/12", "192.0.2.7/32"),
-			Wait:      true,
+			From: prefixes("172.16.0.0/12", "192.0.2.7/32"),
+			Wait: true, Reannounce: 300 * time.Second,
 			Shield:    true,
 			Listening: Listening{Workers: 4, Fanout: capture.ByCPU, Ring: 32768, Spin: 100 * time.Microsecond, Qdisc: true, Counters: 1_000_000},
 			Limits:    responder.Limits{ErrorRate: 500, ErrorBurst: 25, PeerRate: 0, PeerBurst: 3, EchoRate: 1000, EchoBurst: 100},
@@ -98,8 +98,8 @@ func TestReference(t *testing.T) {
 		Path:       "testdata/reference.toml",
 		Interfaces: reference(),
 		Warnings: []Warning{
-			{Place{"testdata/reference.toml", 44, 12}, `[interface."br-lan.x.100.200"] has no aliases: nothing is answered for until one is added`},
-			{Place{"testdata/reference.toml", 48, 12}, "[interface.v0] has no aliases: nothing is answered for until one is added"},
+			{Place{"testdata/reference.toml", 45, 12}, `[interface."br-lan.x.100.200"] has no aliases: nothing is answered for until one is added`},
+			{Place{"testdata/reference.toml", 49, 12}, "[interface.v0] has no aliases: nothing is answered for until one is added"},
 		},
 	}
 	if diff := cmp.Diff(want, c, compare); diff != "" {
@@ -128,7 +128,7 @@ func TestLineEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const mistake, says = "\n[interface.v1]\nmtu = 1\n", "x.toml:51:7: out of range: found 1, expected a whole number from 68 to 65535"
+	const mistake, says = "\n[interface.v1]\nmtu = 1\n", "x.toml:52:7: out of range: found 1, expected a whole number from 68 to 65535"
 	for name, text := range map[string]string{
 		"lf":         string(text),
 		"crlf":       strings.ReplaceAll(string(text), "\n", "\r\n"),

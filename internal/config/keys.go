@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/pelletier/go-toml/v2/unstable"
 
@@ -36,6 +37,9 @@ func init() {
 		{"mode", func(d *decoder, v *value, i *Interface) {
 			i.Observe = choice(d, v, []string{"answer", "observe"}, []bool{false, true})
 		}},
+		{"reannounce", func(d *decoder, v *value, i *Interface) {
+			i.Reannounce = time.Duration(d.integer(v, 0, maxPause)) * time.Second
+		}},
 		{"wait", func(d *decoder, v *value, i *Interface) { i.Wait = d.boolean(v) }},
 		{"shield", func(d *decoder, v *value, i *Interface) { i.Shield = d.boolean(v) }},
 		{"limit", (*decoder).limits},
@@ -57,6 +61,9 @@ var limitKeys = []field[responder.Limits]{
 // maxRate bounds rates and bursts, so that the responder's nanoseconds neither
 // round to nothing nor overflow. More than a million answers a second is no limit.
 const maxRate = 1_000_000
+
+// maxPause bounds a number of seconds: after a day every cache has forgotten.
+const maxPause = 86400
 
 // aliasKeys are the keys of a label's { ... }.
 var aliasKeys = []field[alias]{

@@ -33,6 +33,7 @@ func Settings(i *config.Interface) (list []Setting) {
 	set(i.Closed != responder.Refuse, "closed", closed(i.Closed))
 	set(i.Reply == responder.Routed, "reply", quote("routed"))
 	set(i.Observe, "mode", quote("observe"))
+	set(i.Reannounce != 0, "reannounce", fmt.Sprint(int(i.Reannounce.Seconds())))
 	set(i.Wait, "wait", "true")
 	set(i.Shield, "shield", "true")
 	listening := &i.Listening

@@ -2,6 +2,7 @@ package configtext
 
 import (
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
@@ -10,6 +11,15 @@ import (
 
 	"github.com/ipalias/ipalias/internal/config"
 )
+
+// everyKey is a configuration that has them all: another test sees to that.
+func everyKey(t *testing.T) string {
+	text, err := os.ReadFile("../config/testdata/reference.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
 
 // What is written is read back as what it was.
 func TestRoundTrip(t *testing.T) {
@@ -31,6 +41,7 @@ from    = ["0.0.0.0/0"]
 "eth0:odd" = { address = ["172.16.3.21", "172.16.3.22", "172.16.3.23", "172.16.3.24", "172.16.3.25"], closed = "refuse" }
 "eth0:\"a\\b\" ü" = "172.16.3.30"
 `,
+		"every key": everyKey(t),
 		"others": `
 [interface."eth0.100"]
 network = []
@@ -46,7 +57,7 @@ limit = { error_rate = 0, peer_burst = 9, echo_rate = 100, echo_burst = 7 }
 		if name == "others" {
 			text = strings.Replace(text, "network = []", `network = ["172.16.3.0/24"]`, 1) // a routed interface needs one
 		}
-		want, err := config.Parse("a.toml", []byte(text), ".")
+		want, err := config.Parse("a.toml", []byte(text), "../config/testdata")
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

@@ -34,12 +34,17 @@ func singles(v *overlay.View) iter.Seq[single] {
 // targets yields what is to be announced: the single addresses of the table as
 // it was published last, as far as they are still answered for when their turn comes.
 func (t *table) targets() iter.Seq[announce.Target] {
+	return t.targetsBut(func(string, netip.Addr) bool { return false })
+}
+
+// targetsBut yields those of targets that skip does not name.
+func (t *table) targetsBut(skip func(iface string, addr netip.Addr) bool) iter.Seq[announce.Target] {
 	configured, published := t.configured, t.published // the iteration runs on another goroutine
 	return func(yield func(announce.Target) bool) {
 		for n := range published {
 			i := &published[n]
 			for s := range singles(configured[n].view) {
-				if t.responder.Answers(i.Name, s.addr) && !yield(announce.Target{Addr: s.addr, MAC: i.MAC, Tags: i.Tags}) {
+				if !skip(i.Name, s.addr) && t.responder.Answers(i.Name, s.addr) && !yield(announce.Target{Addr: s.addr, MAC: i.MAC, Tags: i.Tags}) {
 					return
 				}
 			}

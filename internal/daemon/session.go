@@ -47,9 +47,11 @@ type session struct {
 	prods    []prod // of each handler
 
 	announcing     sync.WaitGroup
+	announcers     atomic.Int32    // how many are under way
 	announceCtx    context.Context // of all that is being announced
 	stopAnnouncing context.CancelFunc
 	pace           announce.Pacer
+	told           map[string]time.Time // when an interface's aliases were last announced all, see reannounce
 }
 
 // openSession opens the card. Frames collect from now on, and are answered from
@@ -59,7 +61,7 @@ func openSession(log *slog.Logger, cfg capture.CardConfig, index int, look *look
 	if err != nil {
 		return nil, err
 	}
-	return &session{log: log, index: index, ports: ports, look: look, stopAnnouncing: func() {}}, nil
+	return &session{log: log, index: index, ports: ports, look: look, stopAnnouncing: func() {}, told: map[string]time.Time{}}, nil
 }
 
 func (s *session) started() bool { return s.done != nil }
@@ -136,9 +138,15 @@ func (s *session) announce(targets iter.Seq[announce.Target]) {
 
 // announceAlso announces targets side by side with what is being announced.
 func (s *session) announceAlso(targets iter.Seq[announce.Target]) {
+	s.announceTimes(announce.Rounds, targets)
+}
+
+func (s *session) announceTimes(rounds int, targets iter.Seq[announce.Target]) {
 	ctx := s.announceCtx
+	s.announcers.Add(1)
 	s.announcing.Go(func() {
-		err := announce.Run(ctx, &s.pace, targets, func(frame []byte) error { return s.look.send(s.ports[0], frame) })
+		defer s.announcers.Add(-1)
+		err := announce.Run(ctx, &s.pace, rounds, targets, func(frame []byte) error { return s.look.send(s.ports[0], frame) })
 		if err != nil {
 			s.log.Warn("announcing the aliases failed", "error", err)
 		}
