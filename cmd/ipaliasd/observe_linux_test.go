@@ -181,7 +181,10 @@ func TestObserveAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.put(whoHas(peerMAC, gateway, v0alias), question(peerMAC, v1alias, 1, nil))
-	s := p.stats(t, func(s *control.Stats) bool { return s.Cards[0].Withheld >= 2 })
+	s := p.stats(t, func(s *control.Stats) bool {
+		v := s.Interfaces[0].Verdicts
+		return v["arp-answered"] == 1 && v["echo-answered"] == 1
+	})
 	if got := w.waiting(); len(got) > 0 {
 		t.Errorf("%d frames left the card, the first is %x", len(got), got[0])
 	}
