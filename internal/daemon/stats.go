@@ -23,17 +23,21 @@ type glance struct {
 	conflicts uint64
 }
 
-// glance looks at the card from another goroutine.
+// glance looks at the card from another goroutine. Of one that was stopped it tells what it
+// came to: a reader with an older state must not see its counters fall.
 func (c *card) glance() (g glance) {
-	g.state = "the daemon is about to end"
-	c.do(func() error {
+	look := func() error {
 		g = glance{state: c.state, facts: c.facts, stats: c.stats, published: c.table.published, conflicts: uint64(len(c.conflicts.seen))}
 		g.up = c.session != nil && c.session.started()
 		if c.session != nil {
 			g.stats.Add(c.session.stats())
 		}
 		return nil
-	})
+	}
+	if c.do(look) != nil {
+		look() // its goroutine is over, and nobody writes any more what was that one's
+		g.state = "it is not listened on any more"
+	}
 	return g
 }
 

@@ -1,0 +1,74 @@
+package daemon
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"testing"
+
+	"github.com/ipalias/ipalias/internal/config"
+	"github.com/ipalias/ipalias/internal/control"
+	"github.com/ipalias/ipalias/internal/netlab"
+)
+
+// runs runs a daemon in a namespace for what the text of a configuration says; Reload reads
+// what again gives. end ends it, and returns when it has.
+func runs(t *testing.T, text string, again func() string) (d *Daemon, end func()) {
+	t.Helper()
+	host, _ := netlab.Pair(t)
+	if out, err := host.Command("ip", "link", "add", "d0", "type", "veth", "peer", "name", "d1").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	read := func(text string) (*config.Config, error) { return config.Parse("ipalias.toml", []byte(text), "") }
+	cfg, err := read(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = host.Do(func() (err error) {
+		d, err = New(cfg, Deps{Log: slog.New(slog.DiscardHandler), Out: io.Discard, Load: func() (*config.Config, error) { return read(again()) }})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	<-d.Ready()
+	done := false
+	end = func() {
+		if cancel(); !done {
+			<-ended
+			done = true
+		}
+	}
+	t.Cleanup(func() { end(); d.Close() })
+	return d, end
+}
+
+const (
+	oneCard  = "[interface.v0.aliases]\n\"v0:0\" = \"172.16.3.10\"\n"
+	twoCards = oneCard + "[interface.d0.aliases]\n\"d0:0\" = \"172.16.4.10\"\n"
+)
+
+// A card that a reload takes away in the middle of a window counted nothing less than
+// before.
+func TestTopOfACardThatWent(t *testing.T) {
+	netlab.Need(t, "ip")
+	d, _ := runs(t, twoCards, func() string { return oneCard })
+	s := d.now.Load()
+	d0 := s.cardOf("d0")
+	d0.do(func() error { d0.stats.Received += 7; return nil }) // in a session before
+	before := countersOf(s)
+	if n := before.cards[d0].stats.Received; n < 7 {
+		t.Fatalf("%d frames before, want 7 or more", n)
+	}
+	if _, err := d.Reload(t.Context(), control.Peer{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range countersOf(s).since(before, s).Cards {
+		if c.Received > 1000 {
+			t.Errorf("%s: %d frames in a window in which next to none came", c.Name, c.Received)
+		}
+	}
+}
