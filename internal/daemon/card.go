@@ -146,9 +146,11 @@ func (c *card) close() {
 	}
 }
 
-// start serves the card until ctx ends or stop is called.
-func (c *card) start(ctx context.Context) {
-	ctx, c.cancel = context.WithCancel(ctx)
+// start serves the card until stop is called. The end of the daemon's context is no end of
+// it: all cards are stopped side by side then, each with what becomes of its ports.
+func (c *card) start() {
+	var ctx context.Context
+	ctx, c.cancel = context.WithCancel(context.Background())
 	go func() {
 		defer close(c.ended)
 		c.run(ctx)

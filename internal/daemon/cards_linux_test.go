@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"testing"
@@ -70,5 +71,18 @@ func TestTopOfACardThatWent(t *testing.T) {
 		if c.Received > 1000 {
 			t.Errorf("%s: %d frames in a window in which next to none came", c.Name, c.Received)
 		}
+	}
+}
+
+// Who looks when the daemon ends is told so, and nobody goes on looking.
+func TestTopAtTheEnd(t *testing.T) {
+	netlab.Need(t, "ip")
+	d, end := runs(t, oneCard, nil)
+	if _, err := d.Top(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	end()
+	if top, err := d.Top(t.Context(), 1); !errors.Is(err, errStopped) {
+		t.Errorf("%+v, %v, want %v", top, err, errStopped)
 	}
 }

@@ -199,9 +199,9 @@ func (d *Daemon) Shields() bool {
 // Run answers until ctx ends; then it returns nil. What happens to a card is
 // logged and waited for.
 func (d *Daemon) Run(ctx context.Context) error {
-	d.ctx = context.WithoutCancel(ctx) // a card ends when it is stopped
+	d.ctx = ctx
 	for _, c := range d.now.Load().cards {
-		c.start(d.ctx)
+		c.start()
 	}
 	close(d.ready)
 	settle()

@@ -56,7 +56,7 @@ func (d *Daemon) make(t transition) (*made, error) {
 		return nil, err
 	}
 	for _, c := range fresh {
-		c.start(d.ctx)
+		c.start()
 	}
 	d.now.Store(next)
 	for _, c := range next.cards {
