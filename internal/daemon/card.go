@@ -248,6 +248,9 @@ func (c *card) follow() {
 	}
 	if err := c.adopt(facts); err != nil {
 		c.say(slog.LevelError, err.Error())
+		if !errors.Is(err, capture.ErrNotEthernet) { // a card of another kind stays one
+			c.retry = time.After(c.backoff.delay(time.Now()))
+		}
 		return
 	}
 	if !facts.Up {

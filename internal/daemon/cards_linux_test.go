@@ -5,11 +5,13 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"testing"
 
 	"github.com/ipalias/ipalias/internal/config"
 	"github.com/ipalias/ipalias/internal/control"
 	"github.com/ipalias/ipalias/internal/netlab"
+	"github.com/ipalias/ipalias/internal/overlay"
 )
 
 // runs runs a daemon in a namespace for what the text of a configuration says; Reload reads
@@ -84,5 +86,34 @@ func TestTopAtTheEnd(t *testing.T) {
 	end()
 	if top, err := d.Top(t.Context(), 1); !errors.Is(err, errStopped) {
 		t.Errorf("%+v, %v, want %v", top, err, errStopped)
+	}
+}
+
+// A table that could not be made, for want of memory say, is made as soon as it can be: no
+// change of the card has to come first.
+func TestTableIsTriedAgain(t *testing.T) {
+	netlab.Need(t)
+	host, _ := netlab.Pair(t)
+	cfg, err := config.Parse("ipalias.toml", []byte(oneCard), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Daemon{deps: Deps{Log: slog.New(slog.DiscardHandler), Out: io.Discard}, changes: new(overlay.Overlay)}
+	d.cpus = newProcessors()
+	c := newCard("v0", config.Listening{}, d.cpus, d.deps)
+	defer c.close()
+	good := d.plan(cfg, nil, nil).wants["v0"]
+	c.want(good)
+	if err := host.Do(c.prepare); err != nil {
+		t.Fatal(err)
+	}
+	c.table.configured = append(slices.Clone(good), good...) // twice the same is refused
+	if c.follow(); c.retry == nil || c.session.started() {
+		t.Fatalf("to be tried again: %v, answering: %v; want true, false", c.retry != nil, c.session.started())
+	}
+	<-c.retry
+	c.table.configured, c.retry = good, nil
+	if c.follow(); !c.session.started() {
+		t.Error("not answering although the table can be made")
 	}
 }
