@@ -10,6 +10,11 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
+// There are two ways from one state to the next. make (transition.go) works the whole of it
+// out, and costs as much as the table is long. amend takes one label's difference, and costs as
+// much as that: with a million addresses milliseconds where loading them takes the
+// better part of a second. Both lead to the same state, as the tests hold one against the other.
+
 // made is what a transition led to.
 type made struct {
 	state    *state
@@ -33,9 +38,13 @@ func (d *Daemon) amend(w wanted, change overlay.Change) (*made, error) {
 	}
 	old := d.now.Load()
 	c := old.cardOf(w.Card)
+	// The glance goes by the card's goroutine; it can't become stale, since a table that was
+	// published once is replaced and never withdrawn.
 	if g := c.glance(); g.resolved(w.Name) == nil {
 		return nil, errWhole
 	}
+	// Applied first, for the view to be asked what that comes to. Views in force do not see it:
+	// each has trees of its own, which share what is the same.
 	undo := d.changes.Apply(change)
 	step := change.Labels[0]
 	lose, gain := w.view.Effect(d.changes, step)
@@ -51,6 +60,7 @@ func (d *Daemon) amend(w wanted, change overlay.Change) (*made, error) {
 	}
 	next := old.with(wanted{w.Interface, w.view.Next(d.changes)})
 	m := &made{state: next, changes: []string{}}
+	// From here on what fails is the disk or the memory for the table.
 	err := d.commit(change, func() error {
 		return c.do(func() (err error) {
 			m.warnings, err = c.amend(next.wants[c.name], w.Name, lose, gain)
@@ -75,6 +85,7 @@ func (s *state) with(w wanted) *state {
 	next.wants = make(map[string][]wanted, len(s.wants))
 	for card, list := range s.wants {
 		if card == w.Card {
+			// Readers hold the old state without a lock: nothing of it is written to.
 			list = slices.Clone(list)
 			n := slices.IndexFunc(list, func(o wanted) bool { return o.Interface == w.Interface })
 			list[n] = w
@@ -87,6 +98,7 @@ func (s *state) with(w wanted) *state {
 // amend has the card answer for next from now on, which is what it answers for but
 // for a label that loses some addresses and gains others. It is for do.
 func (c *card) amend(next []wanted, iface string, lose, gain responder.Alias) ([]doubt, error) {
+	// Before the change: afterwards all of them are answered for.
 	fresh := arrivals{}
 	fresh.add(c.table.responder, iface, gain.Ranges)
 	warnings, err := c.table.amend(next, iface, lose, gain)

@@ -9,6 +9,10 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
+// Only single addresses are announced. A range is a /16 as easily as a pair, and a broadcast
+// for each address of it would take hours and fill every neighbour's ARP cache with hosts that
+// it never talks to.
+
 // A single is an alias of one address.
 type single struct {
 	addr  netip.Addr
@@ -39,6 +43,9 @@ func (t *table) targets() iter.Seq[announce.Target] {
 
 // targetsBut yields those of targets that skip does not name.
 func (t *table) targetsBut(skip func(iface string, addr netip.Addr) bool) iter.Seq[announce.Target] {
+	// What is iterated over is what was in force when the announcing began: the slices are
+	// replaced, never written to. Whether an address is still answered for is asked of the
+	// responder, which may be asked from anywhere.
 	configured, published := t.configured, t.published // the iteration runs on another goroutine
 	return func(yield func(announce.Target) bool) {
 		for n := range published {
@@ -59,6 +66,8 @@ type arrivals map[string]responder.Ranges
 // for now: what is to be announced once it is published.
 func (t *table) fresh(configured []wanted) arrivals {
 	found := arrivals{}
+	// Cheap for what stays as it was: a label whose list is the file's, shared since share, is
+	// passed over as a whole.
 	for _, c := range configured {
 		for l := range c.view.Labels() {
 			if !t.sameFile(c.Name, &l) {
@@ -75,6 +84,7 @@ func (t *table) fresh(configured []wanted) arrivals {
 func (t *table) sameFile(iface string, l *overlay.LabelView) bool {
 	for _, c := range t.configured {
 		if c.Name == iface {
+			// Restored addresses are additions as good as any: so the removals are compared, too.
 			old, _ := c.view.Label(l.Label)
 			return old.File.Same(l.File) && old.Removed.Equal(l.Removed)
 		}

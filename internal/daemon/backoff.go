@@ -21,6 +21,7 @@ type backoff struct {
 
 // delay tells how long after now a card that failed now is tried again.
 func (b *backoff) delay(now time.Time) time.Duration {
+	// Twice: a card that was left alone for retryDelay fails again a little later than that.
 	again := now.Sub(b.last) < 2*retryDelay
 	b.last = now
 	if again {

@@ -16,6 +16,10 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
+// A card is driven from outside through do alone: whoever wants to know or to change
+// something has a function called on the card's own goroutine, between two events. So nothing
+// of a card needs a lock, and no reader sees half a change. How the card follows the kernel
+// is in follow.go, what it answers for in table.go, and its ports are a session's.
 // tickInterval is how often it is looked for what the workers noted and counted
 // that belongs in the log.
 const tickInterval = time.Second
@@ -35,6 +39,8 @@ type card struct {
 	summary   summary
 	guard     *guard
 
+	// What run knows. Before start it belongs to whoever prepares the card, and once ended is
+	// closed nobody writes it any more.
 	facts     link.Facts // as followed last
 	away      bool       // it was left since
 	session   *session   // nil unless the card is open
@@ -52,6 +58,9 @@ type card struct {
 	ended    chan struct{}
 }
 
+// newCard makes a card that answers nothing and listens to nothing yet; close gives it back. It
+// takes workers, ring and processors from l for as long as the card lives: another layout would
+// take new sockets, and those a gap without answers.
 func newCard(name string, l config.Listening, cpus *processors, deps Deps) *card {
 	how := listen(name, l, cpus)
 	log := deps.Log.With("card", name)
@@ -111,6 +120,8 @@ func (c *card) prepare() error {
 	if err := c.adopt(facts); err != nil {
 		return err
 	}
+	// It is opened and not yet answered on: frames collect in the ring from here, so that the
+	// first answer does not wait for the last card.
 	// Also a card that is down, to know about the privilege now.
 	err = c.open()
 	if errors.Is(err, capture.ErrCardDown) || errors.Is(err, capture.ErrNoCard) {
@@ -169,10 +180,12 @@ var errStopped = errors.New("the daemon is about to end")
 
 // do has fn done on the card's goroutine and waits for it.
 func (c *card) do(fn func() error) error {
+	// Room for one, since whoever runs fn must not wait for us.
 	result := make(chan error, 1)
 	select {
 	case c.requests <- func() { result <- fn() }:
 		return <-result
+	// A card that is being stopped no longer takes requests, and would never answer one.
 	case <-c.ended:
 		return errStopped
 	}
@@ -181,6 +194,7 @@ func (c *card) do(fn func() error) error {
 // change has the card answer for configured from now on, and announces what is
 // new. It is for do.
 func (c *card) change(configured []wanted) ([]doubt, error) {
+	// All three look at the table of before: afterwards what is new is answered for already.
 	fresh, oldMACs, speaks := c.table.fresh(configured), c.table.macs(), c.table.speaks(configured)
 	warnings, err := c.table.change(configured, c.facts)
 	c.shield()
@@ -188,6 +202,7 @@ func (c *card) change(configured []wanted) ([]doubt, error) {
 		return warnings, err
 	}
 	if slices.Equal(oldMACs, c.table.macs()) && !speaks {
+		// A card without carrier is announced on as a whole when it gets one: see follow.
 		switch {
 		case len(fresh) == 0 || !c.facts.Carrier:
 		case c.table.mostly(fresh):
@@ -197,6 +212,8 @@ func (c *card) change(configured []wanted) ([]doubt, error) {
 		}
 		return warnings, nil
 	}
+	// Aliases that moved to another MAC address, or were silent until now, are news to every
+	// neighbour, not only those that were added: all are announced.
 	c.refilter()
 	if c.facts.Carrier {
 		c.session.announce(c.table.targets())
@@ -208,167 +225,5 @@ func (c *card) change(configured []wanted) ([]doubt, error) {
 func (c *card) refilter() {
 	if err := c.session.setFilter(capture.FilterFor(c.table.macs())); err != nil {
 		c.log.Error(err.Error())
-	}
-}
-
-// run serves the card until ctx ends.
-func (c *card) run(ctx context.Context) {
-	ticker := time.NewTicker(tickInterval)
-	defer ticker.Stop()
-	for ctx.Err() == nil {
-		begin := time.Now()
-		c.follow()
-		c.respite.looked(time.Since(begin))
-		c.await(ctx, ticker.C, c.kernel.Changed())
-	}
-	c.endSession(c.end)
-	c.conflicts.report(c.table.responder.Conflicts())
-}
-
-// follow brings what is running in step with what the kernel knows now.
-func (c *card) follow() {
-	facts, err := c.kernel.Read(c.name)
-	c.log.Debug("looked at the card", "up", facts.Up, "carrier", facts.Carrier, "error", err)
-	switch {
-	case errors.Is(err, link.ErrNotFound):
-		c.leave(c.whereabouts())
-		return
-	case err != nil:
-		c.say(slog.LevelError, err.Error())
-		c.retry = time.After(c.backoff.delay(time.Now()))
-		return
-	}
-	if why := facts.Taken(); why != "" {
-		c.leave("the card is " + why + "; nothing is answered here until it is released")
-		return
-	}
-	old, oldMACs := c.facts, c.table.macs()
-	if !facts.Up || c.session != nil && c.session.index != facts.Index {
-		c.endSession(giveBack)
-	}
-	if err := c.adopt(facts); err != nil {
-		c.say(slog.LevelError, err.Error())
-		if !errors.Is(err, capture.ErrNotEthernet) { // a card of another kind stays one
-			c.retry = time.After(c.backoff.delay(time.Now()))
-		}
-		return
-	}
-	if !facts.Up {
-		c.retry = nil // nothing to try before the next change
-		c.say(slog.LevelWarn, "the card is down, waiting for it to come up")
-		return
-	}
-	newMACs := !slices.Equal(oldMACs, c.table.macs())
-	fresh := c.serve(newMACs)
-	switch {
-	case c.session == nil:
-	case !facts.Carrier:
-		c.say(slog.LevelWarn, "the card has no carrier")
-	default:
-		c.say(slog.LevelInfo, stateUp)
-		if fresh || newMACs || !old.Carrier {
-			c.session.announce(c.table.targets())
-		}
-	}
-}
-
-// leave lets go of a card that is not there any more, or is not ours to answer on.
-func (c *card) leave(why string) {
-	c.endSession(giveBack)
-	c.guard.want(ward{}) // what is for aliases is the kernel's again, or a bridge's
-	c.away, c.facts.Up, c.facts.Carrier = true, false, false
-	c.say(slog.LevelWarn, why)
-}
-
-// whereabouts says what became of a card that is not there. The configuration goes
-// by names: a card that has another one now is another card.
-func (c *card) whereabouts() string {
-	if c.facts.Index != 0 {
-		if name := c.kernel.NameOf(c.facts.Index); name != "" {
-			return "the card is called " + name + " now, waiting for one called " + c.name
-		}
-	}
-	return "the card does not exist, waiting for it"
-}
-
-// adopt takes facts for what holds from now on, and has the table follow.
-func (c *card) adopt(facts link.Facts) error {
-	if facts.Encap != link.Ethernet || len(facts.MAC) != 6 {
-		return fmt.Errorf("card %s: %w but %s", c.name, capture.ErrNotEthernet, facts.Encap)
-	}
-	err := c.table.update(facts) // first, so that who reads what is said can rely on it
-	if c.facts.Index != 0 {
-		known := c.facts
-		known.Up, known.Carrier = facts.Up, facts.Carrier // follow says these
-		if changes := facts.Changes(known); len(changes) > 0 {
-			c.log.Info("the card changed", "changes", strings.Join(changes, ", "))
-		}
-	}
-	if err == nil {
-		c.facts, c.away = facts, false
-		c.shield()
-	}
-	return err
-}
-
-// shield has the guard follow what is answered for.
-func (c *card) shield() {
-	if c.facts.Index != 0 && !c.away {
-		c.guard.want(c.table.ward(c.facts))
-	}
-}
-
-// serve sees to it that the card is open and its frames are answered, as far as
-// it can be. It tells whether they were not before.
-func (c *card) serve(newMACs bool) (fresh bool) {
-	if c.session == nil {
-		if c.retry != nil {
-			return false
-		}
-		if err := c.open(); err != nil {
-			c.retry = time.After(c.backoff.delay(time.Now()))
-			if !errors.Is(err, capture.ErrCardDown) && !errors.Is(err, capture.ErrNoCard) {
-				c.say(slog.LevelError, err.Error())
-			}
-			return false
-		}
-	}
-	if c.session.started() {
-		if newMACs {
-			c.refilter()
-		}
-		return false
-	}
-	c.session.start(c.table.responder)
-	if !c.announced {
-		c.announced = true
-		for i := range c.table.published {
-			fmt.Fprintf(c.out, "ipaliasd: %s\n", describe(c.table.responder, &c.table.published[i], c.table.configured[i].view, c.table.observes(c.table.configured[i])))
-		}
-	}
-	return true
-}
-
-func (c *card) open() error {
-	cfg := c.how
-	cfg.Filter, cfg.Gate = capture.FilterFor(c.table.macs()), &c.table.gate
-	s, err := openSession(c.log, cfg, c.facts.Index, c.lookout)
-	if err != nil {
-		return err
-	}
-	c.session = s
-	return nil
-}
-
-// endSession ends listening on the card, if it is open, and its ports by end.
-func (c *card) endSession(end ending) {
-	if c.session == nil {
-		return
-	}
-	stats, err := c.session.stop(end)
-	c.session = nil
-	c.stats.Add(stats)
-	if err != nil && !errors.Is(err, capture.ErrCardDown) && !errors.Is(err, capture.ErrCardGone) {
-		c.log.Error("listening on the card failed", "error", err)
 	}
 }

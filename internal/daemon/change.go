@@ -15,6 +15,9 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
+// What people ask to be changed, label by label. Each request is checked by itself, without
+// the lock; then against the state; and nothing has happened until all of it was found good.
+
 // maxAddress is longer than what one address, range or prefix can be, in bytes.
 const maxAddress = 256
 
@@ -30,6 +33,7 @@ func (d *Daemon) Edit(_ context.Context, who control.Peer, e control.Edit) (*con
 	if err != nil {
 		return nil, err
 	}
+	// Nothing can be changed before the cards run; the control socket is there a moment earlier.
 	<-d.ready
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -38,32 +42,39 @@ func (d *Daemon) Edit(_ context.Context, who control.Peer, e control.Edit) (*con
 	if err != nil {
 		return nil, err
 	}
+	// What the file has of the label, nothing if it has no such label.
 	file, _ := w.view.File().Alias(e.Label)
 	change, err := d.edit(e, file.Ranges, ranges)
 	if err != nil {
 		return nil, err
 	}
 	result := &control.Result{Changes: []string{}, Warnings: []string{}, Durable: d.store != nil}
+	// To ask for what is so already succeeds: a script may be run twice.
 	if change.Empty() {
 		return result, nil
 	}
+	// The short way first; what it can't do it says before anything happened.
 	made, err := d.amend(w, change)
 	if errors.Is(err, errWhole) {
 		defer settle()
 		made, err = d.make(transition{
-			change:    change,
-			cfg:       old.cfg,
+			change: change,
+			cfg:    old.cfg,
+			// The other interfaces' views, and with them their lists of a million, are taken over.
 			unchanged: func(iface string) bool { return iface != w.Name },
-			refuse:    func(next *state) error { return overlapping(w.view, next.view(w.Interface), e.Label) },
+			// The whole way finds overlaps by looking for additions that it had to set aside.
+			refuse: func(next *state) error { return overlapping(w.view, next.view(w.Interface), e.Label) },
 		})
 	}
 	if err != nil {
 		return nil, err
 	}
 	result.Changed, result.Changes = true, made.changes
+	// The whole way gives all warnings that hold for the interface. Of the others nobody asked.
 	for _, w := range made.warnings {
 		if responder.RangesOf(w.about).Shared(ranges.Sorted()).Len() > 0 {
-			result.Warnings = append(result.Warnings, w.Msg) // whoever asked knows where it stands
+			// Without its place: whoever asked knows where it stands.
+			result.Warnings = append(result.Warnings, w.Msg)
 		}
 	}
 	d.logChange(who, e.Do+" "+e.Label+" "+ranges.String(),
@@ -81,6 +92,7 @@ func parse(e control.Edit) (ranges responder.Ranges, err error) {
 		return ranges, control.Refuse(http.StatusBadRequest, "no address for %s", e.Label)
 	}
 	for _, a := range e.Addresses {
+		// Before the parser has it: what it says of a bad address repeats it.
 		if len(a) > maxAddress {
 			return ranges, control.Refuse(http.StatusBadRequest, "bad address: found %d bytes, expected an address such as 172.16.3.11", len(a))
 		}
@@ -99,6 +111,7 @@ func (d *Daemon) edit(e control.Edit, file, ranges responder.Ranges) (overlay.Ch
 		return d.changes.Set(e.Label, file, ranges), nil
 	}
 	change, err := d.changes.Delete(e.Label, file, ranges)
+	// 404 and not 500: ipalias del says then that there was nothing, not that we failed.
 	if errors.As(err, new(*overlay.NotFoundError)) {
 		err = control.Refuse(http.StatusNotFound, "%v", err)
 	}
@@ -110,6 +123,8 @@ func goodLabel(label string) error {
 	if len(label) > config.MaxLabel {
 		return control.Refuse(http.StatusBadRequest, "bad label: found %d bytes, expected at most %d", len(label), config.MaxLabel)
 	}
+	// The rest is config's rule for a label in the file. One with a line break or an escape
+	// sequence would be told again in logs and on screens.
 	iface, text, colon := strings.Cut(label, ":")
 	if !colon || iface == "" || text == "" || strings.ContainsFunc(label, unicode.IsControl) {
 		return control.Refuse(http.StatusBadRequest, "bad label: found %q, expected an interface, a colon and a text on one line, such as eth0:0", label)
@@ -149,7 +164,8 @@ func overlapping(old, next *overlay.View, label string) error {
 	return nil
 }
 
-// logChange tells of a change, once.
+// logChange tells of a change, once. Uid and pid are the kernel's word (SO_PEERCRED), not
+// the client's.
 func (d *Daemon) logChange(who control.Peer, what string, attrs ...any) {
 	d.deps.Log.Info("the table was changed", append([]any{"uid", who.UID, "pid", who.PID, "what", strings.TrimSpace(what)}, attrs...)...)
 }

@@ -14,6 +14,7 @@ import (
 const maxConflicts = 1000
 
 // A conflictLog writes down which aliases other hosts claim, each address once.
+// It belongs to the card's goroutine.
 type conflictLog struct {
 	log  *slog.Logger
 	seen map[claimed]bool
@@ -32,6 +33,8 @@ func (c *conflictLog) report(conflicts []responder.Conflict) {
 	for _, conflict := range conflicts {
 		id := claimed{conflict.Interface, conflict.Addr}
 		switch {
+		// Once for good: a conflict that goes and comes back is what the verdict's counter shows,
+		// and the digest of claims (log.go).
 		case c.seen[id] || c.full:
 		case len(c.seen) == maxConflicts:
 			c.full = true

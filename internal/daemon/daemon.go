@@ -28,6 +28,8 @@ import (
 
 // Deps is what the daemon takes from its surroundings.
 type Deps struct {
+	// What is nil here is not asked for: a daemon without Load can't be told to reload, and
+	// one that no test looks at has Keep nil.
 	Log   *slog.Logger   // changes of state, and summaries
 	Level *slog.LevelVar // of Log
 	Out   io.Writer      // what is answered for, at the start; the totals, at the end
@@ -55,16 +57,22 @@ type Daemon struct {
 	cpus    *processors
 	started time.Time
 	ready   chan struct{} // closed when the cards run
-	file    string        // as an absolute path; "" for the command line
-	notes   []string      // warnings of New: said when it is known that the daemon will run
+	// Readers of these need no lock: New writes them, Run closes ready after, and nobody
+	// looks before.
+	file  string   // as an absolute path; "" for the command line
+	notes []string // warnings of New: said when it is known that the daemon will run
 
 	recordings atomic.Int32 // under way
 	watch      watch
 
+	// Replaced by who holds mu. Whoever asks waits for no change, however long one takes, and
+	// sees one state as a whole.
 	now atomic.Pointer[state] // what holds; readers look nowhere else
 
-	mu      sync.Mutex // held by whoever changes what follows
-	ctx     context.Context
+	mu sync.Mutex // held by whoever changes what follows
+	// Run's, set before ready is closed: what looks by itself, such as watch, ends with it.
+	ctx context.Context
+	// Run is about to stop the cards, and a change would come too late.
 	ended   bool
 	changes *overlay.Overlay
 	store   *store.Store // nil: nothing is kept
@@ -75,7 +83,8 @@ type Daemon struct {
 
 // A state is the configuration and the cards that serve it. It is immutable.
 type state struct {
-	cfg    *config.Config
+	cfg *config.Config
+	// A card that serves two states in a row is the same one: its counters go on.
 	cards  []*card
 	wants  map[string][]wanted // by card
 	source *overlay.Source     // where cfg is from; nil: the file
@@ -98,12 +107,16 @@ func New(cfg *config.Config, deps Deps) (*Daemon, error) {
 	}
 	// First what takes longest, and goes on meanwhile.
 	d.now.Store(&state{cfg: cfg, cards: d.begin(cfg)})
+	// It may say that another configuration had replaced the file: then the cards that were
+	// begun are the wrong ones.
 	source, err := d.openStore()
 	if err != nil {
 		d.Close()
 		return nil, err
 	}
 	if s := source; s != nil {
+		// A new version of the program may be stricter than the one that took it. Falling back to the
+		// file would silently answer for other addresses than yesterday: somebody has to choose.
 		if cfg, err = config.ParseSent(s.Name, s.Text, s.Files); err != nil {
 			d.Close()
 			return nil, fmt.Errorf("the configuration that replaced the file is wrong now; without changes.journal in %s the daemon starts from the file again, and without what was changed at run time:\n%v", deps.State, err)
@@ -127,6 +140,7 @@ func New(cfg *config.Config, deps Deps) (*Daemon, error) {
 	var errs []error
 	for _, c := range s.cards {
 		c.want(s.wants[c.name])
+		// All cards begin with the same map. They only read it: a table that warns makes its own.
 		c.table.warned = said
 		errs = append(errs, c.prepare())
 	}
@@ -162,6 +176,7 @@ func (d *Daemon) openStore() (source *overlay.Source, err error) {
 			return err
 		}
 		d.changes.Apply(c)
+		// A clear without a source is the return to the file.
 		if c.Clear || c.Source != nil {
 			source = c.Source
 		}
@@ -203,6 +218,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	for _, c := range d.now.Load().cards {
 		c.start()
 	}
+	// Not earlier: until a card runs, nobody takes what do asks of it.
 	close(d.ready)
 	settle()
 	<-ctx.Done()
@@ -210,9 +226,12 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.mu.Lock() // whoever changes something now ends first
 	d.ended = true
 	d.mu.Unlock()
+	// Nobody makes another state from here on, so these are all.
 	cards := d.now.Load().cards
 	var stopping sync.WaitGroup
 	for _, c := range cards {
+		// Side by side: each waits for its workers, and until the next process runs its aliases are
+		// answered by nobody.
 		stopping.Go(func() { c.stop(d.leave) })
 	}
 	stopping.Wait()
@@ -224,6 +243,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 
 // leave ends a port at the daemon's end: who asks its aliases now waits for the next process.
 func (d *Daemon) leave(worker int, port *capture.Card) error {
+	// Nobody would take the ring over. Its socket is still not closed here, since that waits for
+	// two RCU grace periods while the next process waits for us.
 	if d.deps.Keep == nil {
 		return port.Leave()
 	}
@@ -288,6 +309,7 @@ func (d *Daemon) plan(cfg *config.Config, old *state, unchanged func(iface strin
 		switch {
 		case w.view == nil:
 			w.view = d.changes.View(i.Name, overlay.NewFile(i.Aliases))
+		// The file's part is kept: only the changes over it are others.
 		case !unchanged(i.Name):
 			w.view = d.changes.View(i.Name, w.view.File())
 		}

@@ -16,6 +16,9 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
+// A shield is a help and not a condition: whatever becomes of it, frames are answered. So
+// what fails here is said in the log, in stats and in /healthz, and is no error of a change.
+
 // A guard keeps a shield before a card for those of its interfaces that ask for
 // one. It works on a goroutine of its own, since loading a large shield takes a
 // while: nobody who changes the table waits for it, and of several tables that were
@@ -24,8 +27,10 @@ type guard struct {
 	card string
 	log  *slog.Logger
 
-	mu     sync.Mutex
+	mu sync.Mutex
+	// Written by the card's goroutine, read by run.
 	wanted ward
+	// Of the ward that is wanted now: what run finds out about an older one is not told.
 	status string // for others: "" where no shield is wanted
 
 	wake   chan struct{} // holds a value if wanted is new
@@ -35,8 +40,10 @@ type guard struct {
 
 // A ward is what a guard is to shield.
 type ward struct {
-	index      int                   // of the card: one that was made again has lost its shield
-	generation int                   // of the table
+	// These two tell wards apart; comparing what they shield would be a walk through the table.
+	index      int // of the card: one that was made again has lost its shield
+	generation int // of the table
+	// Where aliases have another one, the kernel ignores their IP frames by itself: see scattered.
 	mac        [6]byte               // the card's
 	interfaces []responder.Interface // without their aliases; empty: no shield
 	views      []*overlay.View       // of each, with its aliases
@@ -46,6 +53,8 @@ type ward struct {
 func (w *ward) whole() []responder.Interface {
 	list := slices.Clone(w.interfaces)
 	for n := range list {
+		// Here and not where the ward was made: with many labels that makes a list as long as the
+		// table, and of wards that follow each other most are never loaded.
 		list[n].Aliases = w.views[n].Aliases()
 	}
 	return list
@@ -54,6 +63,7 @@ func (w *ward) whole() []responder.Interface {
 func newGuard(card string, log *slog.Logger) *guard {
 	g := &guard{card: card, log: log, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	var ctx context.Context
+	// A guard outlives sessions: a card that goes down for a moment keeps its shield.
 	ctx, g.cancel = context.WithCancel(context.Background())
 	go g.run(ctx)
 	return g
@@ -97,7 +107,9 @@ type standing struct {
 func (g *guard) run(ctx context.Context) {
 	defer close(g.ended)
 	var s standing
+	// Before ended is closed: who waits for that may count on the kernel's having the frames.
 	defer func() { g.lower(&s) }()
+	// What the log was told last: a table that changes each minute is no news of its shield.
 	var said string
 	var again <-chan time.Time
 	for {
@@ -120,10 +132,12 @@ func (g *guard) run(ctx context.Context) {
 			return
 		}
 		again = nil
+		// A shield that can't be had is asked for again when the table changes: then it is another one.
 		if err != nil && !hopeless(err) {
 			again = time.After(retryDelay)
 		}
 		g.mu.Lock()
+		// Otherwise something newer is wanted, and its status is "loading" already.
 		if g.wanted.index == w.index && g.wanted.generation == w.generation {
 			g.status = status
 		}
@@ -152,6 +166,7 @@ func (g *guard) follow(ctx context.Context, s *standing, w ward) (status string,
 			return fmt.Sprint(err), err
 		default:
 		}
+		// The rules name a card that is gone: the kernel took them away with it.
 		if len(w.interfaces) == 0 || s.index != w.index {
 			g.lower(s)
 		}
@@ -159,6 +174,7 @@ func (g *guard) follow(ctx context.Context, s *standing, w ward) (status string,
 	if len(w.interfaces) == 0 {
 		return "", nil
 	}
+	// Raised and loaded in two steps: the first is what takes the privilege, and says so at once.
 	if s.Shield == nil {
 		raised, err := shield.Raise(g.card)
 		if err != nil {
@@ -180,6 +196,8 @@ func hopeless(err error) bool {
 	return errors.Is(err, shield.ErrPrivilege) || errors.Is(err, shield.ErrUnsupported) || errors.As(err, new(*shield.TooManyError))
 }
 
+// reason is what an operator reads in stats. The capability was dropped at the start, when no
+// shield was configured, and can't be had back.
 func reason(err error) string {
 	text := err.Error()
 	if errors.Is(err, shield.ErrPrivilege) {
@@ -213,6 +231,7 @@ func (g *guard) lower(s *standing) {
 // that only watches leaves the kernel alone, too.
 func (t *table) ward(facts link.Facts) ward {
 	w := ward{index: facts.Index, generation: t.generation, mac: [6]byte(facts.MAC)}
+	// published and configured go in step: both are of the same publish.
 	for n := range t.published {
 		if c := t.configured[n]; c.Shield && !t.observes(c) {
 			w.interfaces, w.views = append(w.interfaces, t.published[n]), append(w.views, c.view)

@@ -9,8 +9,13 @@ import (
 	"github.com/ipalias/ipalias/internal/overlay"
 )
 
+// What is changed at run time is written down before it holds, and read back at the next start.
+// Who was told that a change was made finds it after a crash; who was told that it failed does
+// not.
+
 // commit makes a change durable and then has it come into force.
 func (d *Daemon) commit(change overlay.Change, apply func() error) error {
+	// A reload changes the table and not what was changed at run time: nothing to keep.
 	if d.store == nil || change.Empty() {
 		return apply()
 	}
@@ -18,6 +23,8 @@ func (d *Daemon) commit(change overlay.Change, apply func() error) error {
 	if err != nil {
 		return err
 	}
+	// Tells who failed: the disk, which is the operator's to mend, or the table, which is about
+	// what was asked for.
 	applying := false
 	err = d.store.Commit(payload, func() error {
 		applying = true
@@ -25,6 +32,7 @@ func (d *Daemon) commit(change overlay.Change, apply func() error) error {
 	})
 	if err != nil && !applying {
 		d.notKept(err)
+		// 507, RFC 4918 11.5: the request was good, and the server has no room for it.
 		return control.Refuse(http.StatusInsufficientStorage, "nothing was changed, since it could not be kept: %v", err)
 	}
 	if err == nil {
@@ -45,14 +53,18 @@ func recordOf(change overlay.Change) ([]byte, error) {
 
 // compact keeps the journal short.
 func (d *Daemon) compact() {
+	// After the change is in force: who made it waits for this, but once in as many changes as
+	// double the journal.
 	if d.store == nil || !d.store.Due() {
 		return
 	}
+	// Failing is no reason to refuse the change that led here: it is written down already.
 	source, err := d.sourceRecord()
 	if err != nil {
 		d.deps.Log.Warn("the journal goes on growing", "error", err)
 		return
 	}
+	// One record a label, and not one for all: a label of a million is all that is in memory twice.
 	err = d.store.Compact(func(yield func([]byte) bool) {
 		if source != nil && !yield(source) {
 			return
@@ -100,8 +112,10 @@ func (d *Daemon) account() {
 	if d.store != nil {
 		kept.Damage, kept.Frozen = d.store.Damage(), d.frozen()
 	}
+	// Not d.mu: who asks how the daemon is must not wait for a change under way.
 	d.statsMu.Lock()
 	defer d.statsMu.Unlock()
+	// What commit found out stays until commit finds otherwise.
 	kept.Error = d.kept.Error // a reload that writes nothing says nothing of the disk
 	d.kept = kept
 }
@@ -119,6 +133,7 @@ func (d *Daemon) frozen() string {
 func (d *Daemon) notKept(err error) {
 	d.statsMu.Lock()
 	defer d.statsMu.Unlock()
+	// The store has logged that itself.
 	if d.kept.Frozen = d.frozen(); d.kept.Frozen != "" {
 		return
 	}

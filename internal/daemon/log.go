@@ -9,6 +9,9 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
+// Trouble that lasts must not fill a disk with its log, and must not be missed by who reads
+// the log either. So a state is logged when it changes, and what is counted as a digest.
+
 // digestPause is the least time between two lines about the same thing.
 const digestPause = time.Minute
 
@@ -30,6 +33,8 @@ func (d *digest) due(now time.Time, count uint64) (fresh uint64, over time.Durat
 	if now.Sub(d.at) < digestPause {
 		return 0, 0, false
 	}
+	// It reaches back to when the count was last seen to stand still, so that the first line of a
+	// burst tells of the whole of it.
 	fresh, over = count-d.told, now.Sub(d.quiet)
 	d.told, d.at, d.quiet = count, now, now
 	return fresh, over, true
@@ -60,6 +65,7 @@ func (s *summary) report(now time.Time, stats capture.Stats, claims uint64) {
 
 // say logs a state that the card is in, once.
 func (c *card) say(level slog.Level, state string) {
+	// A card that flaps says each of its states again, but none twice in a row.
 	if c.state == state {
 		return
 	}
@@ -70,6 +76,8 @@ func (c *card) say(level slog.Level, state string) {
 // tick does what is due once a second.
 func (c *card) tick(now time.Time) {
 	c.conflicts.report(c.table.responder.Conflicts())
+	// Those of the sessions before are in it: a card that was opened anew does not
+	// begin from nothing, which would look like a burst.
 	stats := c.stats
 	if c.session != nil {
 		stats.Add(c.session.stats())

@@ -12,6 +12,7 @@ import (
 // between its ports and its workers. It stays while sessions come and go, and costs
 // the path nothing worth measuring while nobody looks.
 type lookout struct {
+	// One of each a worker: what they hold is written by that worker's goroutine alone.
 	recorders []*capture.Recorder // by worker
 	counters  []*busiest.Counter  // by worker
 	sent      *capture.Recorder   // of what is sent beside the workers
@@ -30,6 +31,8 @@ func newLookout(r *responder.Responder, workers int, gate *capture.Gate) *lookou
 // around gives the handler that a port is to run instead of h, which lets worker i
 // answer.
 func (l *lookout) around(i int, h capture.Handler) capture.Handler {
+	// The recorder is outside: it copies a frame before the handler makes an answer of it in the
+	// same bytes.
 	return l.recorders[i].Around(l.counters[i].Around(h))
 }
 
@@ -55,6 +58,8 @@ func (l *lookout) turn() busiest.Sum {
 
 // send sends a frame that answers nothing.
 func (l *lookout) send(port capture.Port, frame []byte) error {
+	// Before it goes: a neighbour's answer to it may be recorded at once, and a reader expects
+	// cause before effect.
 	l.sent.Sent(time.Now().UnixNano(), frame)
 	return port.Send(frame)
 }

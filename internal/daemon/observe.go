@@ -31,6 +31,8 @@ func (t *table) withhold(lists ...[]wanted) {
 			speaking = append(speaking, w.Tags)
 		}
 	}
+	// With the lists of before and after a change at once, the same tags may be in both. The gate
+	// errs towards silence for the moment between.
 	speaking = slices.DeleteFunc(speaking, func(tags []uint16) bool {
 		return slices.ContainsFunc(silent, func(s []uint16) bool { return slices.Equal(s, tags) })
 	})
@@ -47,6 +49,7 @@ func (t *table) withhold(lists ...[]wanted) {
 // speaks tells whether an interface that only watches now will answer: then others
 // have to learn where its aliases are.
 func (t *table) speaks(configured []wanted) bool {
+	// Its aliases are in the table already, so arrivals would have none of them.
 	return slices.ContainsFunc(configured, func(next wanted) bool {
 		return !t.observes(next) && slices.ContainsFunc(t.configured, func(now wanted) bool { return now.Name == next.Name && t.observes(now) })
 	})
@@ -54,6 +57,7 @@ func (t *table) speaks(configured []wanted) bool {
 
 // sayModes logs which interfaces only watch from now on, or no longer do.
 func (t *table) sayModes(configured []wanted) {
+	// By name, since after a reload the same interface is another value.
 	silent := map[string]bool{}
 	for _, w := range configured {
 		switch observes := t.observes(w); {

@@ -14,6 +14,11 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
+// A recording is a file in the making, sent as it grows. Each worker copies what it handles onto a
+// tape of its own, a ring that it never waits for; here the tapes are read, put in the order
+// of time, and written as pcapng. So somebody who records slowly loses frames of his
+// recording and none of the card's.
+
 const (
 	// maxRecordings is how many there are at a time, and recordingSize what one may
 	// hold in memory of frames that its reader has not taken yet, in bytes.
@@ -48,6 +53,7 @@ type recording struct {
 // there; the file that it writes is whole then, unless it could not be written.
 func (d *Daemon) Record(ctx context.Context, who control.Peer, o control.Recording, begin func() io.Writer) (*control.Recorded, error) {
 	<-d.ready
+	// Those of now: a card that is configured later is not in a file whose header is written.
 	cards := d.now.Load().cards
 	if o.Card != "" {
 		n := slices.IndexFunc(cards, func(c *card) bool { return c.name == o.Card })
@@ -60,6 +66,7 @@ func (d *Daemon) Record(ctx context.Context, who control.Peer, o control.Recordi
 		}
 		cards = cards[n : n+1]
 	}
+	// Counted first and taken back, so that two who ask at once don't both find the last place.
 	if d.recordings.Add(1) > maxRecordings {
 		d.recordings.Add(-1)
 		return nil, control.Refuse(http.StatusTooManyRequests, "%d recordings are under way, and no more are made at a time: end one of them first", maxRecordings)
@@ -67,6 +74,7 @@ func (d *Daemon) Record(ctx context.Context, who control.Peer, o control.Recordi
 	defer d.recordings.Add(-1)
 	if o.Seconds > 0 {
 		var stop context.CancelFunc
+		// The clock runs from here and not from the first frame: a card may be silent.
 		ctx, stop = context.WithTimeout(ctx, time.Duration(o.Seconds*float64(time.Second)))
 		defer stop()
 	}
@@ -90,10 +98,12 @@ func newRecording(cards []*card) *recording {
 		for _, rec := range c.lookout.recorders {
 			r.tracks = append(r.tracks, track{iface: iface, recorder: rec, out: "answer"})
 		}
+		// Announcements come from no worker.
 		r.tracks = append(r.tracks, track{iface: iface, recorder: c.lookout.sent, out: "announcement"})
 	}
 	for n := range r.tracks {
 		t := &r.tracks[n]
+		// A recording has its memory whatever the number of workers.
 		t.tape = capture.NewTape(recordingSize / len(r.tracks))
 		t.recorder.Put(t.tape)
 	}
@@ -106,6 +116,7 @@ func (r *recording) run(ctx context.Context, out io.Writer, limit uint64) (*cont
 	w := capture.NewPcapngWriter(out, r.cards...)
 	ticker := time.NewTicker(recordingPause)
 	defer ticker.Stop()
+	// The header goes at once: tshark behind a pipe shows that it listens.
 	more, full, err := false, false, w.Flush()
 	for err == nil && !full && ctx.Err() == nil {
 		if !more {
@@ -117,6 +128,8 @@ func (r *recording) run(ctx context.Context, out io.Writer, limit uint64) (*cont
 		more, full, err = r.drain(w, limit)
 	}
 	for n := range r.tracks {
+		// First no more is put on the tapes, then they are emptied: otherwise a busy card would
+		// never let the recording end.
 		r.tracks[n].recorder.Take(r.tracks[n].tape)
 	}
 	for more = true; err == nil && !full && more; { // what had come when it ended
@@ -129,6 +142,7 @@ func (r *recording) run(ctx context.Context, out io.Writer, limit uint64) (*cont
 		done.Frames += frames
 		done.Lost += lost
 		if err == nil {
+			// pcapng's Interface Statistics Block: what a reader shows as dropped.
 			err = w.WriteStatistics(iface, now, frames+lost, lost)
 		}
 	}
@@ -156,6 +170,7 @@ func (r *recording) drain(w *capture.PcapngWriter, limit uint64) (more, full boo
 	}
 	for range recordingPiece {
 		if limit > 0 && total == limit {
+			// Flushed also when there are few: somebody watches.
 			return false, true, w.Flush()
 		}
 		t := r.earliest()
@@ -172,6 +187,9 @@ func (r *recording) drain(w *capture.PcapngWriter, limit uint64) (more, full boo
 	return true, false, w.Flush()
 }
 
+// earliest finds the tape whose next frame came first. Tapes are few, and each is in order by
+// itself. Frames that a worker has not published yet may be older than what is written: a
+// file's times go back by a batch at most.
 func (r *recording) earliest() (first *track) {
 	var at int64
 	for n := range r.tracks {

@@ -19,6 +19,7 @@ func (d *Daemon) Reload(_ context.Context, who control.Peer) (*control.Result, e
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	defer settle() // whatever becomes of what is read
+	// Under the lock, so that of two reloads the one that read later also holds in the end.
 	cfg, err := d.deps.Load()
 	var result *control.Result
 	if err == nil {
@@ -47,6 +48,7 @@ func (d *Daemon) Replace(_ context.Context, who control.Peer, s control.Source) 
 	<-d.ready
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	// What was changed at run time was about another configuration, and is forgotten.
 	change := overlay.Reset(&overlay.Source{Name: s.Name, Text: s.Text, Files: s.Files})
 	return d.switchTo(who, "replace "+s.Name, cfg, change, func(string) bool { return false })
 }
@@ -54,6 +56,7 @@ func (d *Daemon) Replace(_ context.Context, who control.Peer, s control.Source) 
 // switchTo goes by another configuration. The caller holds mu.
 func (d *Daemon) switchTo(who control.Peer, what string, cfg *config.Config, change overlay.Change, unchanged func(string) bool) (*control.Result, error) {
 	old := d.now.Load()
+	// Before views are made of it, which keep the lists.
 	share(old.cfg, cfg)
 	made, err := d.make(transition{change: change, cfg: cfg, unchanged: unchanged})
 	if err != nil {
@@ -61,6 +64,7 @@ func (d *Daemon) switchTo(who control.Peer, what string, cfg *config.Config, cha
 	}
 	next := made.state
 	result := &control.Result{Changes: made.changes, Warnings: next.asides(), Durable: d.store != nil}
+	// The return to the file is a change also where both say the same.
 	result.Changed = len(result.Changes) > 0 || !change.Empty()
 	for _, w := range result.Warnings {
 		d.deps.Log.Warn(w)
@@ -88,6 +92,7 @@ func share(old, cfg *config.Config) {
 			before[a.Label] = a.Ranges
 		}
 		for k := range i.Aliases {
+			// Equal looks at all of both once; everything after that only has to compare pointers.
 			if a := &i.Aliases[k]; a.Ranges.Equal(before[a.Label]) {
 				a.Ranges = before[a.Label]
 			}
@@ -129,6 +134,7 @@ func (d *Daemon) Diff(_ context.Context, s *control.Source) (*control.Diff, erro
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	next := d.plan(cfg, nil, nil)
+	// Nothing is kept of next: plan has no effect, and its views share the changes of now.
 	diff := &control.Diff{Changes: compare(d.now.Load(), next), Warnings: next.asides()}
 	diff.Warnings = append(diff.Warnings, told(cfg.Warnings, nil)...)
 	diff.Same = len(diff.Changes) == 0

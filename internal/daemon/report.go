@@ -12,6 +12,9 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
+// What the daemon prints: a line for each interface when it begins to answer, and totals at
+// the end. Both are for the person at the terminal; programs ask the control socket.
+
 // maxListed is how many addresses the first line names one by one.
 const maxListed = 8
 
@@ -74,6 +77,7 @@ func printTotals(w io.Writer, card string, stats capture.Stats, r *responder.Res
 		printVerdicts(w, r.VerdictCounts(i.Name))
 	}
 	const noInterface = "" // whose frames these are
+	// Frames for VLANs that are not configured, or too short to say.
 	printVerdicts(w, r.VerdictCounts(noInterface))
 }
 
@@ -98,6 +102,7 @@ func printLabels(w io.Writer, labels []responder.LabelInfo) {
 	t.Flush()
 }
 
+// The order is the enum's, which is that of the checks.
 func printVerdicts(w io.Writer, counts [responder.NumVerdicts]uint64) {
 	for v, n := range counts {
 		if n > 0 {

@@ -1,9 +1,6 @@
 package daemon
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // A respite bounds what following the kernel takes of a processor. Each look lists all
 // addresses and routes of the host, and a change among them may publish a million aliases anew:
@@ -31,6 +28,8 @@ const (
 
 // looked says that a look is over that took so long.
 func (r *respite) looked(took time.Duration) {
+	// What was owed when the look began, since during it nothing is paid back. A single look
+	// that takes minutes is not paid for by minutes of deafness: respiteMost bounds the pause.
 	now := time.Now()
 	owed := r.left(now.Add(-took)) + took
 	r.owed, r.at = min(owed, respiteFree+respiteMost/respiteShare), now
@@ -43,45 +42,9 @@ func (r *respite) left(now time.Time) time.Duration {
 
 // over gives a channel that tells when the pause is over, nil if there is none.
 func (r *respite) over() <-chan time.Time {
+	// A pause pays back a respiteShare-th of its length.
 	if more := r.left(time.Now()) - respiteFree; more > 0 {
 		return time.After(more * respiteShare)
 	}
 	return nil
-}
-
-// await returns when there is something to follow.
-func (c *card) await(ctx context.Context, ticks <-chan time.Time, changed <-chan struct{}) {
-	var failed, soon <-chan struct{}
-	if c.session != nil {
-		failed = c.session.done
-	}
-	over := c.respite.over()
-	if over == nil {
-		soon = changed
-	}
-	for {
-		select {
-		case <-over:
-			over, soon = nil, changed
-			continue
-		case now := <-ticks:
-			c.tick(now)
-			continue
-		case fn := <-c.requests:
-			fn()
-			continue
-		case <-soon:
-		case <-c.retry:
-			c.retry = nil
-		case <-failed:
-			if ctx.Err() != nil {
-				return // it did not fail: it was stopped
-			}
-			c.endSession(giveBack)
-			// What failed may be up again already, or fail again at once.
-			c.retry = time.After(c.backoff.delay(time.Now()))
-		case <-ctx.Done():
-		}
-		return
-	}
 }

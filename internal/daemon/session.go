@@ -16,6 +16,9 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
+// A session has two kinds of goroutines, its ports' and its announcers', and ends both: nothing
+// of it runs when stop has returned.
+
 // handler lets a worker of the responder answer what a port receives.
 type handler struct {
 	_      [64]byte // no other worker's on the same cache line
@@ -27,22 +30,26 @@ type handler struct {
 // Handle implements capture.Handler.
 func (h *handler) Handle(b *capture.Batch) {
 	b.Out, b.Wake = h.worker.Handle(b.Time, b.Frames, b.Flags, b.Out)
+	// Once a batch and not once a frame: an atomic store is an XCHG on amd64, of some 7 ns.
 	h.moves.Store(h.moves.Load() + 1)
 }
 
 // A session is the time from opening a card to its going down or away, or to
 // the daemon's end. It belongs to the card's goroutine.
 type session struct {
+	// Of all its life.
 	log   *slog.Logger
 	index int             // the card's, at opening
 	ports []*capture.Card // one for each worker
 	look  *lookout
 
 	// Of the ports' Run, once they were started.
-	ctx      context.Context
-	cancel   context.CancelFunc
-	done     chan struct{} // closed when all have returned
-	errs     []error       // of each port; valid when done is closed
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{} // closed when all have returned
+	errs   []error       // of each port; valid when done is closed
+	// Of each port, in their order. A worker answers for no other one before Run has returned:
+	// its scratch memory belongs to that goroutine.
 	handlers []*handler
 	prods    []prod // of each handler
 
@@ -50,8 +57,9 @@ type session struct {
 	announcers     atomic.Int32    // how many are under way
 	announceCtx    context.Context // of all that is being announced
 	stopAnnouncing context.CancelFunc
-	pace           announce.Pacer
-	told           map[string]time.Time // when an interface's aliases were last announced all, see reannounce
+	// Shared by all announcers, so that two changes in a row are not twice the broadcasts a second.
+	pace announce.Pacer
+	told map[string]time.Time // when an interface's aliases were last announced all, see reannounce
 }
 
 // openSession opens the card. Frames collect from now on, and are answered from
@@ -69,6 +77,8 @@ func (s *session) started() bool { return s.done != nil }
 // start has the card's frames answered by r's workers until stop is called or the card
 // fails; done is closed then.
 func (s *session) start(r *responder.Responder) {
+	// Not a child of the daemon's context: the daemon ends a session by stop, which also says
+	// what becomes of the ports.
 	s.done = make(chan struct{})
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.announceCtx, s.stopAnnouncing = context.WithCancel(s.ctx)
@@ -130,6 +140,8 @@ func (s *session) prod(now time.Time) (inVain time.Duration) {
 // announce announces targets from the first one on; what was being announced is
 // given up.
 func (s *session) announce(targets iter.Seq[announce.Target]) {
+	// The wait is short: an announcer looks at its context between two frames, and Send does
+	// not block.
 	s.stopAnnouncing()
 	s.announcing.Wait()
 	s.announceCtx, s.stopAnnouncing = context.WithCancel(s.ctx)
@@ -166,7 +178,9 @@ func (s *session) stop(end ending) (capture.Stats, error) {
 		s.cancel()
 		<-s.done
 	}
+	// No port may be closed while somebody sends through it.
 	s.announcing.Wait()
+	// A port that was never run, of a card that was only prepared, has no error of its own.
 	errs := append(make([]error, len(s.ports)), s.errs...)
 	var closing sync.WaitGroup
 	for i, port := range s.ports {

@@ -29,7 +29,9 @@ func (s *state) cardOf(name string) *card {
 	return s.cards[n] // every interface has its card
 }
 
-// Show implements control.Backend.
+// Show implements control.Backend. As all that only reads it takes the state once, at the
+// beginning, and tells of that, whatever is changed meanwhile; counters and a card's state are
+// those of the moment when each is told.
 func (d *Daemon) Show(_ context.Context, label, iface string) (*control.Show, error) {
 	<-d.ready
 	s := d.now.Load()
@@ -54,10 +56,12 @@ func (d *Daemon) Show(_ context.Context, label, iface string) (*control.Show, er
 			if !known {
 				return nil, control.Refuse(http.StatusNotFound, "there is no alias %s", label)
 			}
+			// Nothing, where no card was there yet: then the label alone is told.
 			info, _ := r.Label(w.Name, label)
 			i.Counters = r.Total(w.Name)
 			i.Labels = append(i.Labels, *showLabel(&control.LabelShow{}, &l, &info, entriesOfOne))
 		} else if tally := r.Tally(w.Name); tally != nil {
+			// One walk through the ledger for all labels; a walk for each would be quadratic.
 			i.Counters = tally.Total()
 			i.Each = showLabels(w.view, tally.Of)
 		} else {
@@ -103,6 +107,7 @@ func showLabels(v *overlay.View, of func(label string) (responder.LabelInfo, boo
 
 // showLabel tells of a label, and of at most so many entries, in shown.
 func showLabel(shown *control.LabelShow, l *overlay.LabelView, info *responder.LabelInfo, most int) *control.LabelShow {
+	// The same memory again for each label.
 	entries := shown.Entries[:0]
 	if entries == nil {
 		entries = []control.EntryShow{} // JSON has it as such, not as null
@@ -111,6 +116,7 @@ func showLabel(shown *control.LabelShow, l *overlay.LabelView, info *responder.L
 		Label: l.Label, Entries: entries, Addresses: info.Addresses,
 		Counters: info.Counters, Uncounted: info.Uncounted, Faults: info.Faults,
 	}
+	// From is one word where all of a label comes from one place, as nearly always.
 	note := func(from string) {
 		if shown.From != "" && shown.From != from {
 			from = control.Mixed
@@ -135,6 +141,7 @@ func showLabel(shown *control.LabelShow, l *overlay.LabelView, info *responder.L
 	}{{l.Removed, control.Removed}, {l.Added, control.Added}, {l.Kept(), control.FromFile}} {
 		for n, r := range group.list.All() {
 			if len(shown.Entries) == most {
+				// The rest is counted, not walked through: it may be a million.
 				shown.More += group.list.Len() - n
 				note(group.from)
 				break
@@ -216,10 +223,12 @@ func locate(m *control.AddressMatch, v *overlay.View, a netip.Addr, published bo
 func (d *Daemon) Save(context.Context) (*control.Saved, error) {
 	<-d.ready
 	s := d.now.Load()
+	// Text and not a file: what the caller may write is the caller's privilege, not the daemon's.
 	saved := &control.Saved{Source: d.file}
 	var text strings.Builder
 	text.WriteString("# Written by ipalias save: what is answered for, with the changes made at run time.\n")
 	for w := range s.all() {
+		// Additions that are set aside are not in it, since they are not in force.
 		configtext.Interface(&text, w.Interface, w.view.Aliases())
 	}
 	saved.Text = text.String()

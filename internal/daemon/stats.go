@@ -70,6 +70,7 @@ func (d *Daemon) Stats(context.Context) (*control.Stats, error) {
 		Version: version.String(), Started: d.started.UTC().Format(time.RFC3339), Seconds: time.Since(d.started).Seconds(),
 		Cards: []control.CardStats{}, Interfaces: []control.InterfaceStats{},
 	}
+	// One for all interfaces of a card: each takes a turn of its goroutine.
 	glances := map[string]glance{}
 	for _, c := range s.cards {
 		g := c.glance()
@@ -90,6 +91,7 @@ func (d *Daemon) Stats(context.Context) (*control.Stats, error) {
 	return stats, nil
 }
 
+// occurred leaves out what never was: of all the verdicts most cards see a handful.
 func occurred(counts [responder.NumVerdicts]uint64) map[string]uint64 {
 	m := map[string]uint64{}
 	for v, n := range counts {
@@ -105,6 +107,7 @@ func (d *Daemon) Health(context.Context) *control.Health {
 	<-d.ready
 	h := &control.Health{Why: []string{}}
 	for _, c := range d.now.Load().cards {
+		// A card that is down on purpose is no health either: whoever asked for its aliases gets none.
 		if g := c.glance(); !g.up {
 			h.Why = append(h.Why, c.name+": "+g.state)
 		}

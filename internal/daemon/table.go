@@ -46,6 +46,8 @@ func (t *table) update(facts link.Facts) error {
 	if err != nil {
 		return err
 	}
+	// Most of what the kernel tells changes nothing here, and publishing a million costs most
+	// of a second.
 	if reflect.DeepEqual(hosts, t.hosts) {
 		return nil
 	}
@@ -78,11 +80,13 @@ func (t *table) resolve(configured []wanted, facts link.Facts) ([]config.Host, e
 	return hosts, nil
 }
 
-// publish replaces the table, between two frames.
+// publish replaces the table, between two frames. It does so as a whole or not at all: the
+// responder checks before it stores, and what others see changes only after that.
 func (t *table) publish(configured []wanted, hosts []config.Host) ([]doubt, error) {
 	resolved := make([]responder.Interface, len(configured))
 	for n, c := range configured {
 		resolved[n] = c.Resolve(hosts[n])
+		// A list of labels, made for this: their ranges are shared.
 		resolved[n].Aliases = c.view.Aliases()
 	}
 	// The gate is shut before what only watches comes into force, and opened after
@@ -115,12 +119,14 @@ func (t *table) amend(next []wanted, iface string, lose, gain responder.Alias) (
 	if gain.Ranges.Len() > 0 {
 		gained = []responder.Alias{gain}
 	}
+	// The gate needs no hand here: an amendment changes no mode.
 	found, err := t.responder.Amend(iface, lost, gained)
 	if err != nil {
 		return nil, err
 	}
 	t.configured = next
 	t.generation++
+	// An address that comes back with the same trouble is warned of again.
 	t.retract(lose.Ranges)
 	n := slices.IndexFunc(next, func(w wanted) bool { return w.Name == iface })
 	return t.sayMore(next[n], found), nil
@@ -139,6 +145,8 @@ func (t *table) host(c *config.Interface, facts link.Facts) (config.Host, error)
 	if len(c.Tags) == 0 {
 		return h, nil
 	}
+	// The frames of a VLAN are the card's to receive, but its networks are those of the kernel's
+	// eth0.100, whose MAC address and MTU are nothing to us: answers leave by the card.
 	vlan, err := t.kernel.Read(c.Name)
 	if err != nil && !errors.Is(err, link.ErrNotFound) {
 		return h, err

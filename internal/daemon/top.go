@@ -14,6 +14,10 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
+// To find the busiest by the differences of all counters would be a walk through a ledger of
+// millions each second. So workers count parties in sketches of fixed size (internal/busiest),
+// but only from when the first one looks until a while after the last one did.
+
 const (
 	// topWindow is what rates are told of.
 	topWindow = time.Second
@@ -30,9 +34,11 @@ const (
 // somebody looks. All who look see the same windows.
 type watch struct {
 	mu    sync.Mutex
-	until time.Time     // when to stop, unless somebody looks again
-	next  chan struct{} // closed when the window in hand is over; nil: nobody looks
-	last  *control.Top  // the window before
+	until time.Time // when to stop, unless somebody looks again
+	// next is closed when the window in hand is over; nil: nobody looks. Another one takes its
+	// place at once, so that who comes between two windows waits for the one that has just begun.
+	next chan struct{}
+	last *control.Top // the window before
 }
 
 // Top implements control.Backend: it tells of the window that ends next, at most one
@@ -43,6 +49,7 @@ func (d *Daemon) Top(ctx context.Context, most int) (*control.Top, error) {
 	d.watch.until = time.Now().Add(topPatience)
 	if d.watch.next == nil {
 		d.watch.next = make(chan struct{})
+		// It ends by itself, by topPatience or with the daemon.
 		go d.look()
 	}
 	next := d.watch.next
@@ -54,6 +61,8 @@ func (d *Daemon) Top(ctx context.Context, most int) (*control.Top, error) {
 	case <-d.ctx.Done():
 		return nil, errStopped
 	}
+	// A copy of the window, since all who look get the same one. Cutting its lists short touches
+	// only ours.
 	d.watch.mu.Lock()
 	top := *d.watch.last
 	d.watch.mu.Unlock()
@@ -65,6 +74,7 @@ func (d *Daemon) Top(ctx context.Context, most int) (*control.Top, error) {
 // look has the workers count until nobody looks any more.
 func (d *Daemon) look() {
 	s := d.now.Load()
+	// The first window begins here: what came before nobody wanted to know.
 	watched(nil, s.cards)
 	began, before := time.Now(), countersOf(s)
 	ticker := time.NewTicker(topWindow)
@@ -84,6 +94,7 @@ func (d *Daemon) look() {
 		d.watch.last = top
 		close(d.watch.next)
 		d.watch.next = make(chan struct{})
+		// Looked at under the lock: whoever comes after this finds nobody looking, and begins anew.
 		if now.After(d.watch.until) {
 			d.watch.next = nil
 			watched(s.cards, nil)
@@ -93,6 +104,8 @@ func (d *Daemon) look() {
 		d.watch.mu.Unlock()
 
 		began, before = now, counts
+		// The window just told was of the old state. Its counters are of no use to the new one, in
+		// which an interface may have another card.
 		if next := d.now.Load(); next != s { // cards come and go
 			watched(s.cards, next.cards)
 			s, before = next, countersOf(next)
@@ -165,6 +178,8 @@ func (s *state) parties(top *control.Top) {
 	top.Aliases, top.Askers = []control.TopEntry{}, []control.TopEntry{}
 	for _, c := range s.cards {
 		sum := c.lookout.turn()
+		// A worker that finds its sketch being read does not wait for that, and leaves the batch
+		// uncounted.
 		top.Uncounted += sum.Missed
 		for _, e := range busiest.Largest(sum.Aliases, maxTop) {
 			// What was taken out of the table meanwhile is no alias any more.
@@ -183,6 +198,7 @@ func (s *state) parties(top *control.Top) {
 	}
 	for _, list := range []*[]control.TopEntry{&top.Aliases, &top.Askers} {
 		slices.SortStableFunc(*list, func(a, b control.TopEntry) int { return cmp.Compare(b.Frames, a.Frames) })
+		// Each card gave its own largest: of all of them again only so many.
 		*list = (*list)[:min(len(*list), maxTop)]
 	}
 }

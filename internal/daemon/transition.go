@@ -13,11 +13,17 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
+// The whole way from one state to the next. The order is what keeps its promise: look at all
+// that may be refused, open what is new, write it down, have the cards follow, and only then
+// let readers see it and give back what is old. Until the writing nothing has happened; from
+// it on either all has, or the record is taken back.
+
 // A transition leads from one state to the next.
 type transition struct {
-	change    overlay.Change
-	cfg       *config.Config          // of the next state
-	unchanged func(iface string) bool // its run-time changes stay what they are
+	change overlay.Change
+	cfg    *config.Config // of the next state
+	// unchanged tells of an interface of both states whether its run-time changes stay what they are.
+	unchanged func(iface string) bool
 
 	// refuse looks at the next state before anything has happened; nil: nothing is
 	// wrong with it.
@@ -31,6 +37,7 @@ func (d *Daemon) make(t transition) (*made, error) {
 		return nil, errEnding
 	}
 	old := d.now.Load()
+	// Taken back on every way out of here but the last.
 	undo := d.changes.Apply(t.change)
 	next := d.plan(t.cfg, old, t.unchanged)
 	var warnings []doubt
@@ -39,6 +46,7 @@ func (d *Daemon) make(t transition) (*made, error) {
 		err = t.refuse(next)
 	}
 	var fresh []*card
+	// Rings are made and sockets bound here, before the journal is touched: it is what fails most.
 	if err == nil {
 		fresh, err = d.cards(old, next)
 	}
@@ -55,6 +63,7 @@ func (d *Daemon) make(t transition) (*made, error) {
 		}
 		return nil, err
 	}
+	// Their frames have collected since they were prepared.
 	for _, c := range fresh {
 		c.start()
 	}
@@ -64,6 +73,7 @@ func (d *Daemon) make(t transition) (*made, error) {
 			c.log.Warn("how the card is listened on changes at the next start: workers, fanout, ring, spin, qdisc, counters")
 		}
 	}
+	// Last of all, and after the others answer: ending a card takes the kernel's grace periods.
 	for _, c := range old.cards {
 		if !slices.Contains(next.cards, c) {
 			c.stop(giveBack)
@@ -71,6 +81,7 @@ func (d *Daemon) make(t transition) (*made, error) {
 			c.close()
 		}
 	}
+	// Neither can fail the change, which is made.
 	d.compact()
 	d.account()
 	return &made{next, compare(old, next), warnings}, nil
@@ -79,6 +90,8 @@ func (d *Daemon) make(t transition) (*made, error) {
 // cards finds the cards of next among those of old, and prepares the others.
 func (d *Daemon) cards(old, next *state) (fresh []*card, err error) {
 	for _, name := range cardNames(next.cfg) {
+		// By name: a card keeps its sockets and counters whatever changes on it. How it is listened on
+		// does not change with that: see the warning in make.
 		n := slices.IndexFunc(old.cards, func(c *card) bool { return c.name == name })
 		if n >= 0 {
 			next.cards = append(next.cards, old.cards[n])
@@ -100,6 +113,7 @@ func (d *Daemon) cards(old, next *state) (fresh []*card, err error) {
 func install(old, next *state) (warnings []doubt, err error) {
 	var done []*card
 	for _, c := range next.cards {
+		// Fresh ones were prepared for next already; and views that are the same pointer hold the same.
 		if !slices.Contains(old.cards, c) || slices.Equal(old.wants[c.name], next.wants[c.name]) {
 			continue
 		}
@@ -109,6 +123,8 @@ func install(old, next *state) (warnings []doubt, err error) {
 			return err
 		})
 		if err != nil {
+			// They could follow old before, so they can again, unless memory has run out. Both errors are
+			// told then: the daemon is between two states.
 			for _, c := range done {
 				err = errors.Join(err, c.do(func() error {
 					_, err := c.change(old.wants[c.name])
@@ -156,6 +172,7 @@ func (s *state) all() iter.Seq[wanted] {
 // compare tells how s differs from old, a line for each difference.
 func compare(old, s *state) []string {
 	lines := []string{}
+	// What is left in it at the end is not in s.
 	before := map[string]wanted{}
 	for w := range old.all() {
 		before[w.Name] = w
@@ -165,8 +182,10 @@ func compare(old, s *state) []string {
 		delete(before, w.Name)
 		if !known {
 			lines = append(lines, "+ interface "+w.Name)
+			// Its settings are not listed as differences: all of them are new.
 			o = wanted{w.Interface, new(overlay.Overlay).View(w.Name, overlay.NewFile(nil))}
 		}
+		// The same pointers: of a million labels that did not change nothing is looked at.
 		if o.view == w.view && o.Interface == w.Interface {
 			continue
 		}
@@ -191,6 +210,7 @@ func compareAliases(old, now *overlay.View) (lines []string) {
 		lines = appendChange(lines, "+", l.Label, difference(&l, &before))
 		a, known := now.File().Alias(l.Label)
 		b, knew := old.File().Alias(l.Label)
+		// Options are the file's alone: at run time only addresses change.
 		if known && knew && (b.Closed != a.Closed || b.HasClosed != a.HasClosed || !slices.Equal(b.From, a.From)) {
 			lines = append(lines, fmt.Sprintf("~ %s other options", l.Label))
 		}

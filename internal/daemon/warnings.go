@@ -8,6 +8,10 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
+// Of a million aliases a million may be never answered for, a network's own addresses say.
+// Each warning is logged once while it holds, few of one change at a time, and those
+// beyond are counted. What is remembered is bounded, whatever is configured.
+
 const (
 	// maxWarnings is how many warnings of one change are logged one by one.
 	maxWarnings = 20
@@ -26,6 +30,7 @@ type doubt struct {
 // say logs what is doubtful about the table that was published, found being what
 // the responder says of it. It returns all of it, as far as it is remembered.
 func (t *table) say(configured []wanted, hosts []config.Host, found []responder.Warning) (doubts []doubt) {
+	// Doubts about the interface come first: they explain many of those about addresses.
 	for n, c := range configured {
 		for _, w := range c.Doubts(hosts[n]) {
 			doubts = append(doubts, doubt{Warning: w})
@@ -69,7 +74,10 @@ func (t *table) sayMore(w wanted, found []responder.Warning) (doubts []doubt) {
 	for _, f := range found[:min(len(found), maxHeld)] {
 		doubts = append(doubts, w.doubt(f))
 	}
+	// warn takes what holds for all that does. Here it is only what was added: the rest is put
+	// back behind it.
 	t.warn(doubts, t.untold+len(found)-len(doubts))
+	// In no order: which ones are forgotten, if there are too many, is chance.
 	for text, about := range held {
 		if len(t.warned) < maxHeld {
 			t.warned[text] = about
@@ -82,6 +90,7 @@ func (t *table) sayMore(w wanted, found []responder.Warning) (doubts []doubt) {
 func (w wanted) doubt(f responder.Warning) doubt {
 	place := config.Place{File: "added at run time"}
 	if file := w.view.File(); !w.view.IsAdded(f.Label, f.Range) {
+		// What was not added is the file's, and has a line and a column there.
 		n := file.Index(f.Label)
 		place = w.Place(responder.EntryRef{Alias: n, Range: w.Aliases[n].Ranges.Index(f.Range.First)})
 	}
@@ -91,6 +100,7 @@ func (w wanted) doubt(f responder.Warning) doubt {
 // warn logs the warnings that did not hold before. untold is how many hold
 // beside those.
 func (t *table) warn(doubts []doubt, untold int) {
+	// Fewer than before is no news.
 	more := max(0, untold-t.untold)
 	holding := make(map[string]responder.Range, len(doubts))
 	for _, d := range doubts {

@@ -29,7 +29,9 @@ func workersFor(asked, queues, processors int) int {
 type processors struct {
 	list []int // sorted
 
-	mu    sync.Mutex
+	mu sync.Mutex
+	// How many were, ever. A card that a reload takes away gives none back: processors are taken in turn, and a
+	// worker too many on one costs less than moving those that answer.
 	given int
 }
 
