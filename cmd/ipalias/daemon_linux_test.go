@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,6 +22,8 @@ import (
 type canned struct{ source string }
 
 var seen = responder.Counters{RxPackets: 3, RxBytes: 180, TxPackets: 2, TxBytes: 120}
+
+var claimed = control.Claim{Interface: "eth0", Address: "172.16.3.10", Theirs: "02:00:00:00:00:09"}
 
 func (canned) Show(_ context.Context, label, _ string) (*control.Show, error) {
 	if label == "eth0:9" {
@@ -43,6 +46,8 @@ func (canned) Address(_ context.Context, a string) (*control.AddressShow, error)
 	switch a {
 	case "10.64.0.7":
 		m = control.AddressMatch{Interface: "eth0", Label: "eth0:lab", Rule: "10.64.0.0/16", From: control.FromFile, Reason: "excluded"}
+	case "10.64.0.9":
+		m = control.AddressMatch{Interface: "eth0", Answered: true, Label: "eth0:lab", Rule: "10.64.0.0/16", From: control.FromFile, ClaimedBy: claimed.Theirs}
 	case "10.64.0.8":
 		m = control.AddressMatch{Interface: "eth0", Answered: true, Label: "eth0:lab", Rule: "10.64.0.0/16", From: control.FromFile, WithLabel: true, Mode: control.Observe}
 	}
@@ -51,7 +56,7 @@ func (canned) Address(_ context.Context, a string) (*control.AddressShow, error)
 
 func (canned) Stats(context.Context) (*control.Stats, error) {
 	return &control.Stats{Version: "v1", Seconds: 3600,
-		Cards:      []control.CardStats{{Name: "eth0", State: "the card is up", Conflicts: 1, Verdicts: map[string]uint64{"too-short": 1}}},
+		Cards:      []control.CardStats{{Name: "eth0", State: "the card is up", Conflicts: 7, Claims: slices.Repeat([]control.Claim{claimed}, 7), Verdicts: map[string]uint64{"too-short": 1}}},
 		Interfaces: []control.InterfaceStats{{Name: "eth0", Addresses: 2, Labels: 1, Counters: seen, Verdicts: map[string]uint64{"arp-answered": 7}}},
 		Reload:     control.ReloadStats{Error: "no such file"}}, nil
 }
@@ -194,8 +199,10 @@ func TestDaemonCommands(t *testing.T) {
 		{"show 10.64.0.7", done, "10.64.0.7 is not answered for on eth0: excluded, though eth0:lab has 10.64.0.0/16\n", ""},
 		{"show 10.64.0.8", done, "10.64.0.8 would be answered for on eth0 as eth0:lab, by 10.64.0.0/16 (file); RX 0 packets (0 bytes), TX 0 packets (0 bytes)" +
 			"; as many addresses are counted one by one as may be, so it is counted with eth0:lab; it observes: what is counted as TX was not sent\n", ""},
+		{"show 10.64.0.9", done, "TX 0 packets (0 bytes); another host claims it, 02:00:00:00:00:09\n", ""},
 		{"show --json", done, `"from": "aside",`, ""},
 		{"stats", done, "arp-answered  7", ""},
+		{"stats", done, "other hosts claim 7 aliases: " + strings.Repeat("172.16.3.10 (eth0, 02:00:00:00:00:09), ", 4) + "172.16.3.10 (eth0, 02:00:00:00:00:09) and 2 more\n", ""},
 		{"stats", done, "the configuration could not be read again: no such file", ""},
 		{"stats --json", done, `"arp-answered": 7`, ""},
 		{"add eth0:2 172.16.3.11 @" + in("more.txt"), done, "add eth0:2 172.16.3.11,10.0.0.1,10.0.0.8/30", "warning: look out"},

@@ -191,7 +191,7 @@ func showAddress(ctx context.Context, e env, r remote, address string) error {
 		if m.Mode == control.Observe {
 			is = "would be"
 		}
-		fmt.Fprintf(&text, "%s %s answered for on %s as %s, by %s (%s); %s\n", show.Address, is, m.Interface, m.Label, m.Rule, m.From, traffic(m.Counters)+withLabel(m)+observing(m.Mode))
+		fmt.Fprintf(&text, "%s %s answered for on %s as %s, by %s (%s); %s\n", show.Address, is, m.Interface, m.Label, m.Rule, m.From, traffic(m.Counters)+withLabel(m)+observing(m.Mode)+contested(m))
 	}
 	_, err = e.stdout.Write(text.Bytes())
 	return err
@@ -205,6 +205,14 @@ func traffic(c responder.Counters) string {
 func withLabel(m control.AddressMatch) string {
 	if m.WithLabel {
 		return "; as many addresses are counted one by one as may be, so it is counted with " + m.Label
+	}
+	return ""
+}
+
+// contested says who else claims an address.
+func contested(m control.AddressMatch) string {
+	if m.ClaimedBy != "" {
+		return "; another host claims it, " + m.ClaimedBy
 	}
 	return ""
 }
@@ -255,7 +263,7 @@ func statsText(s *control.Stats) []byte {
 			fmt.Fprintf(&text, "  shield: %s\n", c.Shield)
 		}
 		if c.Conflicts > 0 {
-			fmt.Fprintf(&text, "  another host claims %s\n", count(c.Conflicts, "alias", "aliases"))
+			fmt.Fprintf(&text, "  other hosts claim %s: %s\n", count(c.Conflicts, "alias", "aliases"), claims(c.Claims))
 		}
 		verdicts(&text, c.Verdicts)
 	}
@@ -268,6 +276,20 @@ func statsText(s *control.Stats) []byte {
 		fmt.Fprintln(&text, trouble)
 	}
 	return text.Bytes()
+}
+
+// claims names the first of those who claim aliases.
+func claims(list []control.Claim) string {
+	const most = 5
+	var words []string
+	for _, c := range list[:min(len(list), most)] {
+		words = append(words, fmt.Sprintf("%s (%s, %s)", c.Address, c.Interface, c.Theirs))
+	}
+	text := strings.Join(words, ", ")
+	if more := len(list) - len(words); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 func verdicts(text *bytes.Buffer, counts map[string]uint64) {

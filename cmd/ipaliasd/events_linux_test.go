@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ipalias/ipalias/internal/announce"
+	"github.com/ipalias/ipalias/internal/control"
 	"github.com/ipalias/ipalias/internal/netlab"
 )
 
@@ -206,6 +208,15 @@ func TestConflict(t *testing.T) {
 	claim(t, conn, "172.16.3.10", other)
 	claim(t, conn, "172.16.3.100", other)
 	p.wait(t, p.stderr, "another host claims this alias", 2)
+	show, err := p.client().Address(t.Context(), "172.16.3.10")
+	if err != nil || show.Interfaces[0].ClaimedBy != other.String() {
+		t.Errorf("show 172.16.3.10: %+v, %v; want a claim of %s", show, err, other)
+	}
+	p.edit(t, control.Delete, "v0:0") // which ends that conflict
+	s := p.stats(t, func(s *control.Stats) bool { return s.Cards[0].Conflicts == 1 })
+	if want := []control.Claim{{Interface: "v0", Address: "172.16.3.100", Theirs: other.String()}}; !slices.Equal(s.Cards[0].Claims, want) {
+		t.Errorf("claims %+v, want %+v", s.Cards[0].Claims, want)
+	}
 	p.interrupt(t)
 	log := p.stderr.String()
 	for address, times := range map[string]int{"address=172.16.3.10 ": 1, "address=172.16.3.100 ": 1, "address=172.16.3.50 ": 0} {

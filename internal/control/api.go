@@ -192,6 +192,7 @@ type AddressMatch struct {
 	From      string             `json:"from,omitempty"`
 	Reason    string             `json:"reason,omitempty"` // why it is not answered for
 	Counters  responder.Counters `json:"counters"`
+	ClaimedBy string             `json:"claimed_by,omitempty"` // another host's MAC address, seen in its ARP
 
 	// WithLabel: there was no room for counters of its own; what is not in Counters is
 	// counted for the label alone.
@@ -221,10 +222,18 @@ type CardStats struct {
 	State string `json:"state"`
 	Up    bool   `json:"up"`
 	capture.Stats
-	Workers   int               `json:"workers"`  // that answer on it
-	Verdicts  map[string]uint64 `json:"verdicts"` // frames that belong to no interface
-	Conflicts uint64            `json:"conflicts"`
+	Workers   int               `json:"workers"`          // that answer on it
+	Verdicts  map[string]uint64 `json:"verdicts"`         // frames that belong to no interface
+	Conflicts uint64            `json:"conflicts"`        // aliases that other hosts claim
+	Claims    []Claim           `json:"claims"`           // which these are
 	Shield    string            `json:"shield,omitempty"` // ShieldUp, ShieldLoading, or why there is none; "": none is wanted
+}
+
+// A Claim is an alias that another host claims.
+type Claim struct {
+	Interface string `json:"interface"`
+	Address   string `json:"address"`
+	Theirs    string `json:"theirs"` // the MAC address
 }
 
 // InterfaceStats is what an interface counted.

@@ -76,6 +76,7 @@ func (c *card) say(level slog.Level, state string) {
 // tick does what is due once a second.
 func (c *card) tick(now time.Time) {
 	c.conflicts.report(c.table.responder.Conflicts())
+	c.conflicts.forget(c.table.generation, c.table.responder.Answers)
 	// Those of the sessions before are in it: a card that was opened anew does not
 	// begin from nothing, which would look like a burst.
 	stats := c.stats

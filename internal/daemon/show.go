@@ -175,6 +175,11 @@ func (d *Daemon) Address(_ context.Context, address string) (*control.AddressSho
 			match.WithLabel = !own
 		}
 		g := c.glance()
+		for _, claim := range g.claims {
+			if claim.Interface == w.Name && claim.Address == show.Address {
+				match.ClaimedBy = claim.Theirs
+			}
+		}
 		locate(&match, w.view, a, g.resolved(w.Name) != nil)
 		show.Interfaces = append(show.Interfaces, match)
 	}

@@ -20,14 +20,14 @@ type glance struct {
 	facts     link.Facts
 	stats     capture.Stats
 	published []responder.Interface
-	conflicts uint64
+	claims    []control.Claim
 }
 
 // glance looks at the card from another goroutine. Of one that was stopped it tells what it
 // came to: a reader with an older state must not see its counters fall.
 func (c *card) glance() (g glance) {
 	look := func() error {
-		g = glance{state: c.state, facts: c.facts, stats: c.stats, published: c.table.published, conflicts: uint64(len(c.conflicts.seen))}
+		g = glance{state: c.state, facts: c.facts, stats: c.stats, published: c.table.published, claims: c.conflicts.claims}
 		g.up = c.session != nil && c.session.started()
 		if c.session != nil {
 			g.stats.Add(c.session.stats())
@@ -77,7 +77,7 @@ func (d *Daemon) Stats(context.Context) (*control.Stats, error) {
 		glances[c.name] = g
 		const noInterface = "" // whose frames these are
 		stats.Cards = append(stats.Cards, control.CardStats{Name: c.name, Workers: c.how.Workers, State: g.state, Up: g.up, Stats: g.stats,
-			Verdicts: occurred(c.table.responder.VerdictCounts(noInterface)), Conflicts: g.conflicts, Shield: c.guard.state()})
+			Verdicts: occurred(c.table.responder.VerdictCounts(noInterface)), Conflicts: uint64(len(g.claims)), Claims: append([]control.Claim{}, g.claims...), Shield: c.guard.state()})
 	}
 	for w := range s.all() {
 		c, g := s.cardOf(w.Card), glances[w.Card]

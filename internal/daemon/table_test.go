@@ -12,6 +12,7 @@ import (
 
 	"github.com/ipalias/ipalias/internal/announce"
 	"github.com/ipalias/ipalias/internal/config"
+	"github.com/ipalias/ipalias/internal/control"
 	"github.com/ipalias/ipalias/responder"
 )
 
@@ -110,5 +111,36 @@ func TestConflictsAreLoggedOnceAnAddress(t *testing.T) {
 	}
 	if got := strings.Count(text.String(), "\n"); got != maxConflicts-2+1 {
 		t.Errorf("a flood of conflicts: %d lines, want %d and one that says so", got, maxConflicts-2)
+	}
+}
+
+// A conflict ends when its address is answered for no more, and begins anew when it is
+// again; looked at is that only after a change of the table.
+func TestConflictsEnd(t *testing.T) {
+	log, text := logger()
+	c := conflictLog{log: log}
+	both := []responder.Conflict{
+		{Interface: "eth0", Addr: netip.MustParseAddr("172.16.3.10"), MAC: [6]byte{2, 0, 0, 0, 0, 9}},
+		{Interface: "eth0", Addr: netip.MustParseAddr("172.16.3.100"), MAC: [6]byte{2, 0, 0, 0, 0, 10}},
+	}
+	hundred := control.Claim{Interface: "eth0", Address: "172.16.3.100", Theirs: "02:00:00:00:00:0a"}
+	want := []control.Claim{{Interface: "eth0", Address: "172.16.3.10", Theirs: "02:00:00:00:00:09"}, hundred}
+	c.report(both)
+	shown := c.claims
+	c.forget(0, func(string, netip.Addr) bool { t.Error("looked at without a change"); return true })
+	if diff := cmp.Diff(want, c.claims); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	c.forget(1, func(_ string, a netip.Addr) bool { return a != both[0].Addr })
+	if diff := cmp.Diff([]control.Claim{hundred}, c.claims); diff != "" {
+		t.Errorf("after one was taken out (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, shown); diff != "" {
+		t.Errorf("what was shown before changed (-want +got):\n%s", diff)
+	}
+	text.Reset()
+	c.report(both)
+	if got := strings.Count(text.String(), "\n"); got != 1 || len(c.claims) != 2 {
+		t.Errorf("%d lines and %d claims, want one of the address that came back, and 2", got, len(c.claims))
 	}
 }
