@@ -235,8 +235,8 @@ func TestRunTimeChangesLast(t *testing.T) {
 	if got, want := p.table(t), "v0:9: 172.16.3.99 v0:2: 172.16.3.12+"; got != want {
 		t.Errorf("after a replacement and a restart: %q, want %q", got, want)
 	}
-	if _, err := p.client().Reload(t.Context()); err != nil {
-		t.Fatal(err)
+	if r, err := p.client().Reload(t.Context()); err != nil || r.Changes[0] != "~ goes by "+cfg+" again" {
+		t.Errorf("back to the file: %+v, %v", r, err)
 	}
 	if got, want := p.table(t), "v0:0: 172.16.3.10 v0:1: 172.16.3.100 v0:2: 172.16.3.12+"; got != want {
 		t.Errorf("back to the file: %q, want %q", got, want)

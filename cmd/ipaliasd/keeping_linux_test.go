@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -157,4 +158,24 @@ func TestReplacedLines(t *testing.T) {
 			t.Errorf("a reload: %+v, %v; want a warning at %s:5:12", result, err, cfg)
 		}
 	}
+}
+
+// To go by another configuration is told also where it says what held before.
+func TestReplaceBySame(t *testing.T) {
+	a, _ := lab(t)
+	cfg := file(t, howto)
+	p := ipaliasd(t, a, "-c", cfg)
+	told := func(r *control.Result, err error, want ...string) {
+		t.Helper()
+		if err != nil || r.Changed != (len(want) > 0) || !slices.Equal(r.Changes, want) {
+			t.Errorf("%+v, %v; want %q", r, err, want)
+		}
+	}
+	r, err := p.client().Replace(t.Context(), control.Source{Name: "b.toml", Text: howto})
+	told(r, err, "~ goes by b.toml as it is now, until a reload")
+	r, err = p.client().Reload(t.Context())
+	told(r, err, "~ goes by "+cfg+" again")
+	r, err = p.client().Reload(t.Context())
+	told(r, err)
+	p.interrupt(t)
 }

@@ -64,8 +64,12 @@ func (d *Daemon) switchTo(who control.Peer, what string, cfg *config.Config, cha
 	}
 	next := made.state
 	result := &control.Result{Changes: made.changes, Warnings: next.asides(), Durable: d.store != nil}
-	// The return to the file is a change also where both say the same.
-	result.Changed = len(result.Changes) > 0 || !change.Empty()
+	// To go by another source is a change also where both say the same: a restart and
+	// the next reload go by it.
+	if !change.Empty() {
+		result.Changes = append([]string{d.goesBy(next)}, result.Changes...)
+	}
+	result.Changed = len(result.Changes) > 0
 	for _, w := range result.Warnings {
 		d.deps.Log.Warn(w)
 	}
@@ -76,6 +80,17 @@ func (d *Daemon) switchTo(who control.Peer, what string, cfg *config.Config, cha
 	}
 	d.logChange(who, what, "before", old.summary(), "after", next.summary(), "changes", strings.Join(first(result.Changes, maxWarnings), "; "))
 	return result, nil
+}
+
+// goesBy says which configuration holds from now on.
+func (d *Daemon) goesBy(s *state) string {
+	switch {
+	case s.source != nil:
+		return "~ goes by " + s.source.Name + " as it is now, until a reload"
+	case d.file == "":
+		return "~ goes by the command line again"
+	}
+	return "~ goes by " + d.file + " again"
 }
 
 // share lets cfg have the lists of old where they are equal: a list is kept once, and what
