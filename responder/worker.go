@@ -2,9 +2,10 @@
 // IPv4 for a table of alias addresses. It is pure: no input or output, no
 // goroutine, no clock, no log.
 //
-// The way of a frame: Handle (worker.go) takes a batch and hands each frame to
-// arp (arp.go) or ipv4 (ipv4.go), which look its target up (table.go), count it
-// and end in a Verdict (verdict.go).
+// The way of a frame: Handle (worker.go) takes a batch. What nearly all frames are is
+// answered in loops (plain.go), for aliases that have been asked before (ledger.go); any
+// other frame goes to arp (arp.go) or ipv4 (ipv4.go), which look its target up (table.go),
+// count it and end in a Verdict (verdict.go).
 package responder
 
 import (
@@ -94,6 +95,8 @@ func (w *Worker) chunk(l *link, frames [][]byte, flags []uint8, verdicts []Verdi
 		w.ledger.settle(len(frames))
 	}
 	plain, rows := l != nil && l.plain, noRows[:]
+	// What the caches hold is found faster one by one. In a crowded table near, which
+	// below spares most frames for others a look-up, says little.
 	if plain && (l.table.crowded || w.ledger.live > stageRows) {
 		w.stage(l, frames)
 		rows = w.rows[:]
