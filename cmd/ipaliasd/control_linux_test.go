@@ -69,7 +69,7 @@ func TestAddAndDelete(t *testing.T) {
 	if _, err := p.client().Edit(t.Context(), control.Edit{Do: control.Delete, Label: "v0:2", Addresses: []string{}}); !errors.As(err, &refused) || refused.Status != http.StatusBadRequest {
 		t.Errorf("deleting an empty list: %v, want status %d", err, http.StatusBadRequest)
 	}
-	for label, want := range map[string]string{":0": "bad label", "v0": "bad label", "v0:": "bad label", "v0:a\nb": "bad label",
+	for label, want := range map[string]string{":0": "bad label", "v0": "bad label", "v0:": "bad label", "v0:a\nb": "bad label", "v0:\u202e0": "bad label", "v0:\xff": "bad label",
 		"v0:" + strings.Repeat("x", 300): "found 303 bytes"} {
 		if _, err := p.client().Edit(t.Context(), control.Edit{Do: control.Add, Label: label, Addresses: []string{"10.0.0.1"}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("adding %.20q: %v, want %q", label, err, want)

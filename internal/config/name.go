@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // maxName is the longest name of a card in bytes: IFNAMSIZ less the zero byte.
@@ -74,6 +75,13 @@ func isNumber(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
+// Plain tells whether a terminal shows a text as what it is. Escape sequences would do as they
+// please there, marks of direction have it read as another text, and what is no UTF-8
+// has become U+FFFD on its way through JSON: a name that nobody gave.
+func Plain(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r == utf8.RuneError || !unicode.IsGraphic(r) })
+}
+
 // badLabel says what is wrong with a label of an interface, "" if nothing is.
 func badLabel(label, iface string) string {
 	card, text, colon := strings.Cut(label, ":")
@@ -91,8 +99,8 @@ func badLabel(label, iface string) string {
 		return fmt.Sprintf("label of another interface: found %s in the aliases of %s, expected %q", quote(label), iface, iface+":"+text)
 	case text == "":
 		return fmt.Sprintf("bad label: found %s, expected a text after the colon: %q", quote(label), iface+":0")
-	case strings.ContainsFunc(text, unicode.IsControl):
-		return fmt.Sprintf("bad label: found %s, expected a text on one line, without control characters", quote(label))
+	case !Plain(text):
+		return fmt.Sprintf("bad label: found %s, expected a text on one line, without control or invisible characters", quote(label))
 	}
 	return ""
 }

@@ -14,6 +14,7 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -132,18 +133,18 @@ func (s *Server) handler() http.Handler {
 	change("DELETE /v1/aliases", s.edit(Delete))
 	change("POST /v1/reload", func(ctx context.Context, who Peer, _ []byte) (any, error) { return s.Backend.Reload(ctx, who) })
 	change("POST /v1/replace", func(ctx context.Context, who Peer, body []byte) (any, error) {
-		var source Source
-		if err := decode(body, &source); err != nil {
+		source, err := decodeSource(body)
+		if err != nil {
 			return nil, err
 		}
-		return s.Backend.Replace(ctx, who, source)
+		return s.Backend.Replace(ctx, who, *source)
 	})
 	change("POST /v1/diff", func(ctx context.Context, _ Peer, body []byte) (any, error) {
-		var source Source
-		if err := decode(body, &source); err != nil {
+		source, err := decodeSource(body)
+		if err != nil {
 			return nil, err
 		}
-		return s.Backend.Diff(ctx, &source)
+		return s.Backend.Diff(ctx, source)
 	})
 	mux.HandleFunc("POST /v1/record", s.record)
 	mux.HandleFunc("GET /v1/top", s.top)
@@ -155,6 +156,9 @@ func (s *Server) handler() http.Handler {
 
 func (s *Server) show(r *http.Request) (any, error) {
 	q := r.URL.Query()
+	if len(q) > 1 {
+		return nil, Refuse(http.StatusBadRequest, "found %s, expected one of address, label and interface", r.URL.RawQuery)
+	}
 	if a := q.Get("address"); a != "" {
 		return s.Backend.Address(r.Context(), a)
 	}
@@ -169,6 +173,9 @@ func (s *Server) edit(do string) func(context.Context, Peer, []byte) (any, error
 		}
 		if err := decode(body, &e); err != nil {
 			return nil, err
+		}
+		if e.Addresses == nil && namesAddresses(body) {
+			e.Addresses = []string{} // null is a list with nothing in it, too
 		}
 		return s.Backend.Edit(ctx, who, e)
 	}
@@ -189,6 +196,34 @@ func decode(body []byte, into any) error {
 		return Refuse(http.StatusBadRequest, "the body is not the JSON that is expected: %.300v", err)
 	}
 	return nil
+}
+
+// decodeSource reads a configuration that is sent. Its name is shown to whoever asks what
+// the daemon answers for.
+func decodeSource(body []byte) (*Source, error) {
+	source := new(Source)
+	if err := decode(body, source); err != nil {
+		return nil, err
+	}
+	if !config.Plain(source.Name) {
+		return nil, Refuse(http.StatusBadRequest, "bad name of a configuration: found %.300q, expected a text on one line, without control or invisible characters", source.Name)
+	}
+	return source, nil
+}
+
+// namesAddresses tells whether an edit without addresses has the member all the same. Its
+// case does not matter to encoding/json.
+func namesAddresses(body []byte) bool {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(body, &members) != nil {
+		return false
+	}
+	for name := range members {
+		if strings.EqualFold(name, "addresses") {
+			return true
+		}
+	}
+	return false
 }
 
 // serve wraps one thing that can be asked for: permission first, then the body,
@@ -217,6 +252,9 @@ func (s *Server) serve(do func(*http.Request, Peer, []byte) (any, error)) http.H
 // admit tells the log who asks, and reads the body of those who may change something.
 func (s *Server) admit(c *client, r *http.Request) (body []byte, err error) {
 	s.Log.Debug("asked", "uid", c.who.UID, "pid", c.who.PID, "method", r.Method, "path", r.URL.Path)
+	if err := goodQuery(r); err != nil {
+		return nil, err
+	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return nil, nil
 	}

@@ -127,6 +127,25 @@ func aliases(method, body string) string {
 	return fmt.Sprintf("%s /v1/aliases HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", method, len(body), body)
 }
 
+// get is a request that has no body.
+func get(path string) string {
+	return "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+}
+
+// A list that a script computed may come as null: it deletes no label, as none with nothing
+// in it does. The other way round a label without a list is the label as a whole.
+func TestNullIsAList(t *testing.T) {
+	r, path := serve(t, "")
+	for _, body := range []string{`{"label": "eth0:2", "addresses": null}`, `{"ADDRESSES": null, "label": "eth0:2"}`, `{"label": "eth0:2"}`} {
+		raw(t, path, aliases("DELETE", body))
+	}
+	for i, whole := range []bool{false, false, true} {
+		if got := r.edits[i].Addresses; len(got) != 0 || (got == nil) != whole {
+			t.Errorf("edit %d: addresses %#v, the whole label: want %v", i, got, whole)
+		}
+	}
+}
+
 func TestBadRequests(t *testing.T) {
 	r, path := serve(t, "")
 	for _, tc := range []struct{ name, request, want string }{
@@ -134,6 +153,14 @@ func TestBadRequests(t *testing.T) {
 		{"not healthy", "GET /v1/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "503"},
 		{"no JSON", "POST /v1/aliases HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\nadd", "400"},
 		{"a mistyped member", aliases("DELETE", `{"label": "eth0:2", "adresses": ["172.16.3.11"]}`), "400"},
+		{"a configuration with an escape sequence for a name", "POST /v1/replace HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 32\r\n\r\n" + `{"name": "\u001b[2J", "text":""}`, "400"},
+		{"a mistyped key", get("/v1/show?adress=172.16.3.11"), "400"},
+		{"a key twice", get("/v1/show?address=172.16.3.11&address=172.16.3.12"), "400"},
+		{"a key without a value", get("/v1/show?address="), "400"},
+		{"two keys that exclude each other", get("/v1/show?label=eth0:2&interface=eth1"), "400"},
+		{"a key where none is known", get("/v1/healthz?n=1"), "400"},
+		{"a mistyped key of top", get("/v1/top?m=1"), "400"},
+		{"a query that is none", get("/v1/show?address=%zz"), "400"},
 		{"two bodies", aliases("DELETE", `{"label": "eth0:2"} {"addresses": ["172.16.3.11"]}`), "400"},
 		{"a large header", "GET /v1/show HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("a", 64<<10) + "\r\n\r\n", "431"},
 		{"says it has a huge body", "POST /v1/aliases HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 999999999999\r\n\r\n{", "413"},

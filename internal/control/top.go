@@ -16,6 +16,10 @@ const largestTop = 10000
 func (s *Server) top(w http.ResponseWriter, r *http.Request) {
 	c := clientOf(r)
 	most := mostTop
+	if err := goodQuery(r); err != nil {
+		s.answer(w, r, nil, err, func() {})
+		return
+	}
 	if n := r.URL.Query().Get("n"); n != "" {
 		var err error
 		if most, err = strconv.Atoi(n); err != nil || most < 0 || most > largestTop {

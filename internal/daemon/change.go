@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/ipalias/ipalias/internal/config"
 	"github.com/ipalias/ipalias/internal/control"
@@ -126,7 +125,7 @@ func goodLabel(label string) error {
 	// The rest is config's rule for a label in the file. One with a line break or an escape
 	// sequence would be told again in logs and on screens.
 	iface, text, colon := strings.Cut(label, ":")
-	if !colon || iface == "" || text == "" || strings.ContainsFunc(label, unicode.IsControl) {
+	if !colon || iface == "" || text == "" || !config.Plain(label) {
 		return control.Refuse(http.StatusBadRequest, "bad label: found %q, expected an interface, a colon and a text on one line, such as eth0:0", label)
 	}
 	return nil
