@@ -20,6 +20,7 @@ type table struct {
 	runs   []run4  // sorted
 	others []other // the host's own and broadcast addresses, which have keys as well
 	patch  *patch  // nil: none
+	laid   int     // changes that Amend made since: of addresses, and with them of labels and low
 
 	emptied []uint32 // labels that have lost their last address to the patch: they are none any more
 

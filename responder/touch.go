@@ -11,7 +11,7 @@ import (
 
 const (
 	touchMost  = 1024 // addresses in one change
-	patchShare = 64   // a patch beyond so large a part of its table is merged into a new one
+	patchShare = 64   // after changes of so large a part of a table a new one is made
 )
 
 // A touch is such a change in the making.
@@ -155,10 +155,12 @@ func (c *touch) link() (*link, bool) {
 		}
 	}
 	gone = gone.Sorted()
-	t.patch = c.l.table.over(c.changes)
-	if t.patch != nil && len(t.patch.entries) > max(touchMost, t.entries.Len()/patchShare) {
+	// An address that comes and goes leaves nothing in the patch, but a label that is none any
+	// more, and marks in low. So it is the changes that are counted, not what they left.
+	if t.laid += len(c.changes); t.laid > max(touchMost, t.entries.Len()/patchShare) {
 		return nil, false
 	}
+	t.patch = c.l.table.over(c.changes)
 	low := *t.low
 	t.low = &low
 	for a := range c.changes {
@@ -195,14 +197,28 @@ func (l *link) fold(i *Interface) {
 	if l.state.numbered == l.table.memory {
 		i.Aliases = append(i.Aliases, l.state.added...)
 	}
-	defer func() {
-		for _, n := range slices.Backward(slices.Sorted(slices.Values(l.table.emptied))) {
-			i.Aliases = slices.Delete(i.Aliases, int(n), int(n)+1)
-		}
-	}()
-	if l.table.patch == nil {
+	if l.table.patch != nil {
+		l.foldPatch(i)
+	}
+	if len(l.table.emptied) == 0 {
 		return
 	}
+	emptied := map[int]bool{}
+	for _, n := range l.table.emptied {
+		emptied[int(n)] = true
+	}
+	left := i.Aliases[:0] // in a list of our own
+	for n, a := range i.Aliases {
+		if !emptied[n] {
+			left = append(left, a)
+		}
+	}
+	clear(i.Aliases[len(left):])
+	i.Aliases = left
+}
+
+// foldPatch is fold for the addresses.
+func (l *link) foldPatch(i *Interface) {
 	gone, come := map[uint32]Ranges{}, map[uint32]Ranges{}
 	for _, e := range l.table.patch.entries {
 		one := Range{v4addr(e.first), v4addr(e.first)}
