@@ -58,7 +58,10 @@ func (e *OverlapError) Error() string {
 
 // Check tells what Publish would say of one interface.
 func Check(i *Interface) ([]Warning, error) {
-	_, warnings, err := compileTable(i)
+	t, warnings, err := compileTable(i)
+	if err == nil {
+		t.release()
+	}
 	return warnings, err
 }
 
@@ -78,9 +81,6 @@ func compileTable(i *Interface) (*table, []Warning, error) {
 		return nil, nil, err
 	}
 	t := &table{holes: holes(i)}
-	if t.memory, err = newMemory(len(pieces) + len(t.holes)); err != nil {
-		return nil, nil, err
-	}
 	// With room for the labels that Amend puts behind them: to grow a list of a million is
 	// to copy it.
 	const few = 16
@@ -98,6 +98,9 @@ func compileTable(i *Interface) (*table, []Warning, error) {
 		slices.SortFunc(l.runs, func(a, b run4) int { return cmp.Compare(a.first, b.first) })
 		t.special = t.special || l.closed != i.Closed || l.from != nil
 		t.labels = append(t.labels, l)
+	}
+	if t.memory, err = newMemory(len(pieces) + len(t.holes)); err != nil {
+		return nil, nil, err
 	}
 	return t, t.fill(i, pieces), nil
 }

@@ -74,11 +74,12 @@ func faultHome(addr uint32) uint32 {
 // begin anew, as their counters do. An address that a freed slot comes before may then
 // have two; eachFault yields both.
 func (t *faultTable) forget(m *removal) {
-	if m.number == t.forgot.Load() {
+	forgot := t.forgot.Load()
+	if m.number == forgot {
 		return
 	}
 	for i := range t.slots {
-		if s := &t.slots[i]; s.addr.Load() != 0 && m.removed(s.addr.Load()) {
+		if s := &t.slots[i]; s.addr.Load() != 0 && m.of(s.addr.Load()) > forgot {
 			s.addr.Store(0)
 			s.rxErrors.Store(0)
 			s.txDropped.Store(0)
@@ -92,10 +93,9 @@ func (t *faultTable) forget(m *removal) {
 func (l *link) eachFault(yield func(addr uint32, f Faults)) {
 	for n, t := range l.faults {
 		m := l.removals[n]
-		pending := t.forgot.Load() != m.number
 		for i := range t.slots {
 			s := &t.slots[i]
-			if a := s.addr.Load(); a != 0 && !(pending && m.removed(a)) {
+			if a := s.addr.Load(); a != 0 && m.of(a) <= t.forgot.Load() {
 				yield(a, Faults{s.rxErrors.Load(), s.txDropped.Load()})
 			}
 		}

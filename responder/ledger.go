@@ -2,7 +2,6 @@ package responder
 
 import (
 	"math/bits"
-	"runtime"
 	"sync/atomic"
 )
 
@@ -20,6 +19,7 @@ import (
 // addresses without a row. When aliases are taken away, their rows have to go
 // before anything is answered by them; see clean.
 type ledger struct {
+	mappings
 	rows  []row    // rows[0] and [1] are nobody's: see index
 	index []uint32 // by hash: a row number and a tag; 0: free, 1: no longer used
 	mask  uint32   // the row number in a slot of index; the rest is the tag
@@ -37,9 +37,14 @@ type ledger struct {
 	regions  [2][]uint32
 	inRegion int // where index lies
 
+	// See clean.
 	cleaned  atomic.Uint64 // the last removal that was carried out
-	cleaning *removal      // one that takes more than a batch; nil: none
-	cleanEnd uint32        // rows from here on are newer
+	cleaning *removal      // the newest, while it takes more than a batch; nil: none
+	goal     uint64        // the removal that all rows are gone through for
+	position uint32        // the row that comes next in that
+	cleanEnd uint32        // rows from here on are newer than the goal
+	born     []uint32      // of rows that are made meanwhile: the newest removal then; else 0
+	bornEnd  uint32        // from here on all are 0
 
 	giants     [giantsMax]giant
 	giantsUsed atomic.Uint32
@@ -57,20 +62,25 @@ const (
 
 // newLedger reserves memory for so many rows. It is given back with the ledger, when a
 // card is no longer configured.
-func newLedger(most int) (*ledger, error) {
+func newLedger(most int) (_ *ledger, err error) {
 	l := &ledger{next: rowsStart}
 	l.last.Store(rowsStart)
-	var err error
-	if l.rows, err = mapMemory[row](most + rowsStart); err != nil {
+	defer func() {
+		if err != nil {
+			l.release()
+		}
+	}()
+	if l.rows, err = mapFor[row](&l.mappings, l, most+rowsStart); err != nil {
 		return nil, err
 	}
-	runtime.AddCleanup(l, unmapMemory[row], l.rows)
+	if l.born, err = mapFor[uint32](&l.mappings, l, most+rowsStart); err != nil {
+		return nil, err
+	}
 	slots := max(indexMin, 2*most)
 	for i := range l.regions {
-		if l.regions[i], err = mapMemory[uint32](slots); err != nil {
+		if l.regions[i], err = mapFor[uint32](&l.mappings, l, slots); err != nil {
 			return nil, err
 		}
-		runtime.AddCleanup(l, unmapMemory[uint32], l.regions[i])
 	}
 	l.mask = 1<<bits.Len32(uint32(most+rowsStart)) - 1
 	l.index = l.regions[0][:indexMin:indexMin]
@@ -146,6 +156,9 @@ func (l *ledger) add(a, h uint32) uint32 {
 		return 0
 	}
 	l.live++
+	if l.cleaning != nil {
+		l.bear(n)
+	}
 	l.settle(moveSteps)
 	l.insert(n, h)
 	if l.filled > fullAt(len(l.index)) {
@@ -189,8 +202,8 @@ func (l *ledger) drop(n uint32) {
 	l.live--
 }
 
-// release puts a row that is nobody's to those that are used next.
-func (l *ledger) release(n uint32) {
+// reuse puts a row that is nobody's to those that are used next.
+func (l *ledger) reuse(n uint32) {
 	atomic.StoreUint64((*uint64)(&l.rows[n].rx), uint64(l.free))
 	l.free = n
 }

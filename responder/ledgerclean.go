@@ -2,81 +2,151 @@ package responder
 
 import "sync/atomic"
 
-// A removal says which addresses ceased to be answered for since a worker last
-// looked. Each worker has its own: what one has not got round to is added to what
-// comes next. What is back by then is answered all along, but its counters begin anew, and
-// once more where another removal comes before this one is carried out.
-type removal struct {
-	number uint64 // they are numbered in the order published
-	gone   Ranges // sorted, without overlaps
-}
-
 const (
-	cleanAtOnce = 256     // addresses that are dropped one by one, in the batch that learns of them
-	cleanStep   = 128     // rows that are looked at in a batch otherwise
-	maxGone     = 1 << 20 // runs; a worker with more to forget, as it has not run for long, forgets all
+	cleanAtOnce = 256  // addresses that are dropped one by one, in the batch that learns of them
+	cleanStep   = 128  // rows that are looked at in a batch otherwise
+	cleanIdle   = 4096 // the same in one without a frame, where nobody waits
 )
 
-// removed tells whether a is among what is gone.
-func (m *removal) removed(a uint32) bool { return m.gone.find(a) >= 0 }
-
-// few tells whether m is so little that each address can be searched for.
-func (m *removal) few() bool {
-	// The worker asks, in a batch: a million ranges are not to be summed up there.
-	return m.gone.Len() <= cleanAtOnce && m.gone.Addresses() <= cleanAtOnce
-}
-
-// clean takes the rows of removed aliases out. A few go at once. Many take their
-// time, a part of the rows with each batch; until then every row that was not yet
-// looked at must be asked of the table before anything is answered by it: valid
-// stays below it.
-func (l *ledger) clean(t *table, m *removal) {
-	if l.cleaning == nil && m.number == l.cleaned.Load() {
-		return
-	}
-	if l.cleaning == nil && m.few() {
-		for _, r := range m.gone.runs() {
-			for a := uint64(r.first); a <= uint64(r.last); a++ {
-				if n := l.find(uint32(a), hash(uint32(a))); n != 0 {
-					l.drop(n)
-					l.release(n)
-				}
+// clean takes the rows of removed aliases out, and tells whether all are. A few go at
+// once. Many take their time, a part of the rows with each batch; until then every row
+// that was not yet looked at must be asked of the table before anything is answered by
+// it: valid stays below it.
+//
+// What is removed meanwhile does not begin it anew, or somebody who changes the table all
+// the time would keep it from ever coming to an end. A few more are dropped when they
+// come. For many the rows are gone through once more behind the time that is under
+// way, and until then every row is asked of the table.
+func (l *ledger) clean(t *table, m *removal, step uint32) (done bool) {
+	switch {
+	case l.cleaning != nil && m.number != l.cleaning.number:
+		l.join(m)
+	case l.cleaning != nil:
+	case m.number == l.cleaned.Load():
+		return true
+	case m.few(l.cleaned.Load()):
+		for _, g := range m.pending() {
+			if g.number > l.cleaned.Load() {
+				l.dropRun(g.first, g.last)
 			}
 		}
 		l.cleaned.Store(m.number)
-		return
+		m.gone.Store(nil)
+		return true
+	default:
+		l.cleaning = m
+		l.begin()
 	}
-	if l.cleaning == nil || l.cleaning.number != m.number {
-		l.cleaning, l.cleanEnd, l.valid = m, l.next, 0
-		l.free = 0 // these are met again
-	}
-	from := rowsStart + l.valid
-	end := min(from+cleanStep, l.cleanEnd)
-	for n := from; n < end; n++ {
+	end := min(l.position+step, l.cleanEnd)
+	for ; l.position < end; l.position++ {
+		n := l.position
 		a := atomic.LoadUint32(&l.rows[n].addr)
-		if a != 0 && (!t.has(a) || m.removed(a)) {
+		if a != 0 && (l.stale(n, a) || !t.has(a)) {
 			l.drop(n)
 			a = 0
 		}
 		if a == 0 {
-			l.release(n)
+			l.reuse(n)
 		}
 	}
-	l.valid = end - rowsStart
-	if end == l.cleanEnd {
-		l.valid, l.cleaning = allValid, nil
-		l.cleaned.Store(m.number)
+	newest := l.goal == m.number
+	if newest {
+		l.valid = l.position - rowsStart
+	}
+	switch {
+	case l.position < l.cleanEnd:
+	case newest:
+		l.end()
+	default:
+		l.cleaned.Store(l.goal)
+		l.begin()
+	}
+	return l.cleaning == nil
+}
+
+// begin has all rows gone through from the first one on.
+func (l *ledger) begin() {
+	l.goal, l.position, l.cleanEnd, l.valid = l.cleaning.number, rowsStart, l.next, 0
+	l.free = 0 // these are met again
+}
+
+// join goes on with a newer removal than the one that is being carried out.
+func (l *ledger) join(m *removal) {
+	before := l.cleaning.number
+	l.cleaning = m
+	if m.number != before+1 || m.fresh.Len() == 0 {
+		l.valid = 0
+		return
+	}
+	for _, r := range m.fresh.runs() {
+		l.dropRun(r.first, r.last)
+	}
+	if l.goal == before {
+		l.goal = m.number // of its own it has no row any more
 	}
 }
 
-// stale tells whether row n, which find gave for a, is still to be cleaned, and the
-// counters of a begin anew.
-func (l *ledger) stale(n, a uint32) bool {
-	return l.cleaning != nil && n >= rowsStart+l.valid && n < l.cleanEnd && l.cleaning.removed(a)
+// end is when there is nothing left to forget.
+func (l *ledger) end() {
+	// In this order: a reader who finds a row's birth gone looks again. See pending.
+	l.cleaned.Store(l.cleaning.number)
+	zeroMemory(l.born[:l.bornEnd])
+	l.cleaning.gone.Store(nil)
+	l.valid, l.cleaning, l.bornEnd = allValid, nil, 0
 }
 
-// pending tells whether a row of a, as a reader sees it, still counts for a time
+// dropRun drops the rows of addresses that went just now.
+func (l *ledger) dropRun(first, last uint32) {
+	for a := uint64(first); a <= uint64(last); a++ {
+		if n := l.find(uint32(a), hash(uint32(a))); n != 0 {
+			l.forget(n)
+		}
+	}
+}
+
+// forget drops row n, which is used again: at once, or when clean meets it.
+func (l *ledger) forget(n uint32) {
+	l.drop(n)
+	if l.cleaning == nil || n < l.position || n >= l.cleanEnd {
+		l.reuse(n)
+	}
+}
+
+// bear notes when row n was made.
+func (l *ledger) bear(n uint32) {
+	atomic.StoreUint32(&l.born[n], uint32(l.cleaning.number))
+	l.bornEnd = max(l.bornEnd, n+1)
+}
+
+// stale tells whether row n, which find gave for a, is from before a was removed: its
+// counters are to begin anew.
+func (l *ledger) stale(n, a uint32) bool {
+	return l.cleaning != nil && l.older(n, l.cleaning.of(a))
+}
+
+// older tells whether row n was made before the removal of a number, 0 for none. What
+// is known of a birth is the lower half of such a number, which for those pending
+// at one time is enough.
+func (l *ledger) older(n uint32, number uint64) bool {
+	if number <= l.cleaned.Load() {
+		return false
+	}
+	born := atomic.LoadUint32(&l.born[n])
+	return born == 0 || int32(uint32(number)-born) > 0
+}
+
+// pending tells whether row n of a, as a reader sees it, still counts for a time
 // before m.
-func (l *ledger) pending(m *removal, a uint32) bool {
-	return l.cleaned.Load() != m.number && m.removed(a)
+func (l *ledger) pending(m *removal, n, a uint32) bool {
+	number := m.of(a)
+	if number == 0 {
+		return false
+	}
+	for {
+		cleaned := l.cleaned.Load()
+		older := l.older(n, number)
+		if l.cleaned.Load() == cleaned {
+			return older
+		}
+	}
 }

@@ -15,6 +15,7 @@ type memory struct {
 	entries Ranges   // sorted, without overlaps, holes taken out: what is answered for
 	owners  []owner  // by number
 	keys    []uint32 // by hash; 0, which no alias can be, is free
+	mappings
 }
 
 // An owner is the label of the entries from the one of a number on, until the next owner.
@@ -23,22 +24,21 @@ type owner struct{ n, label uint32 }
 // newMemory maps room for so many entries.
 func newMemory(most int) (m *memory, err error) {
 	m = &memory{}
-	if m.entries.first, err = reserve[uint32](m, most); err != nil {
+	if m.entries.first, err = reserve[uint32](m, most); err == nil {
+		if m.entries.long, err = reserve[extent](m, most); err == nil {
+			m.owners, err = reserve[owner](m, most)
+		}
+	}
+	if err != nil {
+		m.release()
 		return nil, err
 	}
-	if m.entries.long, err = reserve[extent](m, most); err != nil {
-		return nil, err
-	}
-	m.owners, err = reserve[owner](m, most)
-	return m, err
+	return m, nil
 }
 
 // reserve maps an empty list with room for so many, which m is to have.
 func reserve[E any](m *memory, most int) ([]E, error) {
-	list, err := mapMemory[E](most)
-	if err == nil {
-		runtime.AddCleanup(m, unmapMemory[E], list)
-	}
+	list, err := mapFor[E](&m.mappings, m, most)
 	return list[:0], err
 }
 
@@ -47,6 +47,38 @@ func (m *memory) grow(keys int) error {
 	list, err := reserve[uint32](m, 2*keys)
 	m.keys = list[:cap(list)]
 	return err
+}
+
+// mappings is what was mapped for one owner. It goes when the owner does, which for what
+// is looked at without locks only the collector can tell.
+type mappings struct {
+	list []mapping
+}
+
+type mapping struct {
+	cleanup runtime.Cleanup
+	unmap   func()
+}
+
+// mapFor maps n values for an owner, whose m is.
+func mapFor[E, O any](m *mappings, owner *O, n int) ([]E, error) {
+	list, err := mapMemory[E](n)
+	if err != nil {
+		return nil, err
+	}
+	cleanup := runtime.AddCleanup(owner, unmapMemory[E], list)
+	m.list = append(m.list, mapping{cleanup, func() { unmapMemory(list) }})
+	return list, nil
+}
+
+// release unmaps at once what nobody but the caller ever had. The collector may not come
+// for long: of what is mapped it knows nothing.
+func (m *mappings) release() {
+	for _, one := range m.list {
+		one.cleanup.Stop()
+		one.unmap()
+	}
+	m.list = nil
 }
 
 // An entry is a run of addresses of one label.

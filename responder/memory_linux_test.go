@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -98,20 +99,68 @@ func TestMappedMemoryGoes(t *testing.T) {
 	own := weak.Make(l.ledgers[0])
 	counters := l.ledgers[0].rows
 	full := resident(t, counters)
-	used := anonymous(t)
+	used := status(t, "RssAnon")
 	r, l = nil, nil
 	gone("the ledger", func() bool { return own.Value() == nil })
-	gone("the memory of the counters", func() bool { return anonymous(t) < used-full/2 })
+	gone("the memory of the counters", func() bool { return status(t, "RssAnon") < used-full/2 })
 }
 
-// anonymous is how much of the process's own memory there is, in bytes.
-func anonymous(t *testing.T) (bytes int) {
+// TestFailedPublishLeavesNothing: what a Publish reserved before it failed is given back at
+// once, also if the collector never comes.
+func TestFailedPublishLeavesNothing(t *testing.T) {
+	r, _ := oneLink(t)
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	name := func(n int) string { return "v0." + string(rune('a'+n%26)) }
+	one := func(a uint32) Ranges { return rangesOf4([]run4{{a, a}}) }
+	areas := func() int {
+		maps, err := os.ReadFile("/proc/self/maps")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(maps), "\n")
+	}
+	before, begin := status(t, "VmSize"), areas()
+	for n := range 10_000 {
+		fresh := Interface{Name: name(n), Tags: []uint16{1}, MAC: [6]byte{2}, Aliases: []Alias{{Label: "x", Ranges: one(0x0a000001)}}}
+		twice := fresh
+		switch n % 4 {
+		case 0: // the second of a name
+		case 1: // the second that answers the same frames
+			twice.Name = name(n + 1)
+		case 2: // two labels with one address
+			twice.Name, twice.Tags = name(n+1), nil
+			twice.Aliases = append(twice.Aliases, twice.Aliases...)
+		case 3:
+			twice.Name, twice.Tags, twice.MTU = name(n+1), nil, 1
+		}
+		if _, err := r.Publish([]Interface{fresh, twice}); err == nil {
+			t.Fatal("no error")
+		}
+		if _, err := r.Amend("v0", nil, []Alias{{Label: "v0:y", Ranges: one(0x0a000001)}}); err == nil {
+			t.Fatal("an overlap was taken")
+		}
+		if _, err := Check(&fresh); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// What the collector would free is among it: tables' own parts, some KB each.
+	const slack = 2 << 30
+	if grown := status(t, "VmSize") - before; grown > slack {
+		t.Errorf("%d MiB more of address space are reserved", grown>>20)
+	}
+	if n := areas() - begin; n > 1000 {
+		t.Errorf("%d more areas are mapped", n)
+	}
+}
+
+// status is what the system says of the process's memory, in bytes.
+func status(t *testing.T, field string) (bytes int) {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(text), "RssAnon:")
+	_, rest, _ := strings.Cut(string(text), field+":")
 	if _, err := fmt.Sscan(rest, &bytes); err != nil {
 		t.Fatal(err)
 	}

@@ -19,13 +19,14 @@ type Responder struct {
 	counted int // see Config
 
 	mu     sync.Mutex  // held by Publish
-	states []*state    // every interface that ever was, for its counters
+	states []*state    // every interface that ever was, for its verdicts
 	ifs    []Interface // what was published last, which Amend changes
 }
 
 // A set is what all interfaces of a card answer for at one time. It is
 // immutable: workers load it once a batch.
 type set struct {
+	number   uint64  // sets are numbered in the order published
 	untagged *link   // nil: untagged frames are for nobody
 	tagged   []*link // few: looked through one by one
 	links    []*link // all, in the order published
@@ -49,27 +50,6 @@ type link struct {
 	table    *table
 	neigh    *neighbours // nil unless routed
 	removals []*removal  // [worker]: what it must forget before it uses table
-}
-
-// A state is what an interface keeps through every Publish.
-type state struct {
-	name    string
-	ordinal uint32                  // among the states of the responder
-	counts  []*[NumVerdicts]counter // [worker]
-
-	ledgers []*ledger     // [worker]: of addresses
-	shared  []*ledger     // [worker]: of labels, for addresses beyond what ledgers may hold
-	faults  []*faultTable // [worker]
-
-	// What touch knows of the table that is amended.
-	numbered *memory           // which one that is
-	names    map[string]uint32 // label: its number
-	sizes    []int             // of each label
-	added    []Alias           // the options of labels that were not published
-
-	removal uint64      // the number of the last
-	label   uint32      // the identifier of the last
-	neigh   *neighbours // held by Publish; nil: no interface of this name was ever routed
 }
 
 // A Config says how large a Responder may become.
@@ -118,22 +98,30 @@ func (r *Responder) Publish(ifs []Interface) ([]Warning, error) {
 // publish is Publish with the lock held.
 func (r *Responder) publish(ifs []Interface) ([]Warning, error) {
 	var all []Warning
-	old, next := r.set.Load(), &set{}
-	states := slices.Clone(r.states)
+	old := r.set.Load()
+	next := &set{number: old.number + 1}
 	for _, w := range r.workers {
 		if err := w.reserve(); err != nil {
 			return nil, fmt.Errorf("memory of a worker: %w", err)
 		}
 	}
+	kept := false
+	defer func() {
+		if !kept {
+			next.release()
+		}
+	}()
 	for i := range ifs {
-		l, warnings, err := r.link(&ifs[i], old, &states)
+		l, warnings, err := r.link(&ifs[i])
 		if err != nil {
 			return nil, err
 		}
 		if next.byName(l.name) != nil {
+			l.table.release()
 			return nil, fmt.Errorf("interface %s: there are two of this name", l.name)
 		}
 		if next.byTags(l.tags) != nil {
+			l.table.release()
 			return nil, fmt.Errorf("interface %s: another interface answers the same frames", l.name)
 		}
 		all = append(all, warnings...)
@@ -144,13 +132,26 @@ func (r *Responder) publish(ifs []Interface) ([]Warning, error) {
 			next.tagged = append(next.tagged, l)
 		}
 	}
-	r.states, r.ifs = states, slices.Clone(ifs)
-	r.set.Store(next)
-	for _, s := range states {
-		// Of tables that are out of force: they would stay mapped.
-		s.numbered, s.names, s.sizes, s.added = nil, nil, nil, nil
+	// Memory for counters comes last: nothing else can fail then.
+	if err := r.enlist(next); err != nil {
+		return nil, err
 	}
+	kept = true
+	for _, l := range next.links {
+		l.follow(old.byName(l.name))
+		r.route(l)
+	}
+	r.ifs = slices.Clone(ifs)
+	r.set.Store(next)
+	r.dismiss(next)
 	return all, nil
+}
+
+// release gives the tables of a set that was never in force back.
+func (s *set) release() {
+	for _, l := range s.links {
+		l.table.release()
+	}
 }
 
 // byTags finds the link of a stack of VLAN identifiers.
@@ -186,23 +187,15 @@ func (s *set) byOrdinal(n uint32) *link {
 	return nil
 }
 
-// link builds one interface, with the state it had before.
-func (r *Responder) link(i *Interface, old *set, states *[]*state) (*link, []Warning, error) {
+// link builds one interface, with the state it had before if it had one.
+func (r *Responder) link(i *Interface) (*link, []Warning, error) {
 	if i.MAC[0]&1 != 0 || i.MAC == [6]byte{} {
 		return nil, nil, fmt.Errorf("interface %s: the MAC address %x is none that a card can have", i.Name, i.MAC)
 	}
 	if len(i.Tags) > maxTags {
 		return nil, nil, fmt.Errorf("interface %s: more than %d VLAN tags", i.Name, maxTags)
 	}
-	t, warnings, err := compileTable(i)
-	if err != nil {
-		return nil, nil, err
-	}
-	state, err := r.state(i.Name, states)
-	if err != nil {
-		return nil, nil, fmt.Errorf("interface %s: counters: %w", i.Name, err)
-	}
-	l := &link{state: state, tags: i.Tags, mac: mac48(i.MAC[:]), mtu: i.MTU, closed: i.Closed, reply: i.Reply, limits: i.Limits, table: t}
+	l := &link{state: r.state(i.Name), tags: i.Tags, mac: mac48(i.MAC[:]), mtu: i.MTU, closed: i.Closed, reply: i.Reply, limits: i.Limits}
 	if l.mtu == 0 {
 		l.mtu = DefaultMTU
 	}
@@ -213,20 +206,28 @@ func (r *Responder) link(i *Interface, old *set, states *[]*state) (*link, []War
 	if err != nil {
 		return nil, nil, fmt.Errorf("interface %s: %w", i.Name, err)
 	}
+	t, warnings, err := compileTable(i)
+	if err != nil {
+		return nil, nil, err
+	}
 	if err := t.arrange(own, bcast); err != nil {
+		t.release()
 		return nil, nil, fmt.Errorf("interface %s: %w", i.Name, err)
 	}
-	l.rawMAC = bits.ReverseBytes64(l.mac) >> 16
+	l.table, l.rawMAC = t, bits.ReverseBytes64(l.mac)>>16
 	l.choose()
-	if before := old.byName(i.Name); before != nil {
+	return l, warnings, nil
+}
+
+// follow has l go on where the link of the same interface stops; nil if there is none.
+func (l *link) follow(before *link) {
+	if before != nil {
 		l.identify(before.table.labels)
-		l.forget(before.removals, t.gone(before.table))
+		l.forget(before.removals, l.table.gone(before.table))
 	} else {
 		l.identify(nil)
 		l.forget(nil, Ranges{})
 	}
-	r.route(l)
-	return l, warnings, nil
 }
 
 // choose tells from rules and table how frames are to be looked at.
@@ -312,7 +313,7 @@ func (l *link) forget(before []*removal, gone Ranges) {
 	if before == nil {
 		before = make([]*removal, len(l.ledgers))
 		for i := range before {
-			before[i] = &removal{number: l.removal}
+			before[i] = newRemoval(l.removal, Ranges{}, nil)
 		}
 	}
 	if gone.Len() == 0 {
@@ -320,42 +321,16 @@ func (l *link) forget(before []*removal, gone Ranges) {
 		return
 	}
 	l.state.removal++
+	number := l.removal
+	alone := absences(gone, number)
+	if gone.Len() > cleanAtOnce || gone.Addresses() > cleanAtOnce {
+		gone = Ranges{}
+	}
 	for i, b := range before {
-		m := &removal{number: l.removal, gone: gone}
-		if b.gone.Len() > 0 && l.ledgers[i].cleaned.Load() != b.number {
-			m.gone = b.gone.Union(gone)
+		all := alone
+		if pending := b.pending(); len(pending) > 0 {
+			all = bounded(after(pending, l.ledgers[i].cleaned.Load(), alone), l.table, number)
 		}
-		if m.gone.Len() > maxGone {
-			m.gone = rangesOf4([]run4{{0, 1<<32 - 1}})
-		}
-		l.removals = append(l.removals, m)
+		l.removals = append(l.removals, newRemoval(number, gone, all))
 	}
 }
-
-// state finds or makes what the interface of a name keeps.
-func (r *Responder) state(name string, states *[]*state) (*state, error) {
-	for _, s := range *states {
-		if s.name == name {
-			return s, nil
-		}
-	}
-	s := &state{name: name, ordinal: uint32(len(*states))}
-	for range r.workers {
-		own, err := newLedger(r.counted)
-		if err != nil {
-			return nil, err
-		}
-		shared, err := newLedger(maxSharedLabels)
-		if err != nil {
-			return nil, err
-		}
-		s.counts = append(s.counts, new([NumVerdicts]counter))
-		s.ledgers, s.shared = append(s.ledgers, own), append(s.shared, shared)
-		s.faults = append(s.faults, new(faultTable))
-	}
-	*states = append(*states, s)
-	return s, nil
-}
-
-// maxSharedLabels is how many labels may count for addresses that have no row.
-const maxSharedLabels = 1 << 20

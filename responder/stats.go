@@ -104,7 +104,7 @@ func (r *Responder) CountersOf(iface string, a netip.Addr) (c Counters, own bool
 		for n < last && atomic.LoadUint32(&ledger.rows[n].addr) != v4(a) {
 			n++
 		}
-		if n == last || ledger.pending(l.removals[i], v4(a)) {
+		if n == last || ledger.pending(l.removals[i], n, v4(a)) {
 			own = own && int(last) < len(ledger.rows)
 			continue
 		}
@@ -142,7 +142,7 @@ func (l *link) counted(n, a uint32) (c Counters, ok bool) {
 			n -= uint32(len(own.rows))
 			continue
 		}
-		if own.pending(l.removals[i], a) {
+		if own.pending(l.removals[i], n, a) {
 			return c, false
 		}
 		addr, c := own.read(n)

@@ -55,6 +55,7 @@ func (r *Responder) touch(iface string, remove, add []Alias) bool {
 		return false
 	}
 	s := *old
+	s.number++
 	s.links = slices.Clone(old.links)
 	s.links[slices.Index(old.links, l)] = next
 	s.tagged = slices.Clone(old.tagged)

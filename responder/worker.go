@@ -30,6 +30,8 @@ type Worker struct {
 	// Of the batch in hand.
 	now      int64
 	set      *set
+	tidied   uint64                // the set that all ledgers are as
+	untidy   bool                  // not all of them are as set wants them yet
 	counts   *[NumVerdicts]counter // of the interface in hand, for this worker
 	ledger   *ledger               // the same
 	out      [][]byte
@@ -65,6 +67,9 @@ func (w *Worker) Handle(now int64, frames [][]byte, flags []uint8, out [][]byte)
 		w.verdicts = make([]Verdict, len(frames)) // grows to the port's batch, once
 	}
 	w.verdicts = w.verdicts[:len(frames)]
+	if w.set.number != w.tidied || w.untidy {
+		w.tidy(len(frames) == 0)
+	}
 	l := w.set.untagged
 	w.enter(l)
 	for first := 0; first < len(frames); first += chunk {
@@ -76,7 +81,9 @@ func (w *Worker) Handle(now int64, frames [][]byte, flags []uint8, out [][]byte)
 			w.chunk(l, part, noFlags[:len(part)], verdicts)
 		}
 	}
-	wake = w.timers()
+	if wake = w.timers(); w.untidy {
+		wake = now
+	}
 	answers, w.out, w.set = w.out, nil, nil
 	return answers, wake
 }
@@ -155,10 +162,27 @@ func (w *Worker) Verdicts() []Verdict { return w.verdicts }
 // enter makes l the interface in hand. It is the untagged one, but while a tagged
 // frame is answered.
 func (w *Worker) enter(l *link) {
-	if l != nil {
-		w.counts, w.ledger = l.counts[w.number], l.ledgers[w.number]
-		w.ledger.clean(l.table, l.removals[w.number])
-		l.faults[w.number].forget(l.removals[w.number])
+	if l == nil {
+		w.ledger = nil // of an interface that went it would stay mapped
+		return
+	}
+	w.counts, w.ledger = l.counts[w.number], l.ledgers[w.number]
+}
+
+// tidy has the ledgers of all interfaces forget what is no longer answered for, before
+// anything is answered by them. That of a VLAN whose frames are rare is not to wait for one.
+func (w *Worker) tidy(idle bool) {
+	w.tidied, w.untidy = w.set.number, false
+	step := uint32(cleanStep)
+	if idle {
+		step = cleanIdle
+	}
+	for _, l := range w.set.links {
+		m := l.removals[w.number]
+		l.faults[w.number].forget(m)
+		if !l.ledgers[w.number].clean(l.table, m, step) {
+			w.untidy = true
+		}
 	}
 }
 
@@ -213,7 +237,7 @@ func (w *Worker) row(l *link, a uint32) *row {
 		if !own.stale(n, a) {
 			return &own.rows[n]
 		}
-		own.drop(n)
+		own.forget(n)
 	}
 	if n = own.add(a, h); n != 0 {
 		return &own.rows[n]

@@ -103,6 +103,7 @@ func (c *card) amend(next []wanted, iface string, lose, gain responder.Alias) ([
 	fresh.add(c.table.responder, iface, gain.Ranges)
 	warnings, err := c.table.amend(next, iface, lose, gain)
 	c.shield()
+	c.stir()
 	if err == nil && len(fresh) > 0 && c.facts.Carrier && c.session != nil && c.session.started() {
 		c.session.announceAlso(c.table.announcements(fresh))
 	}

@@ -198,6 +198,7 @@ func (c *card) change(configured []wanted) ([]doubt, error) {
 	fresh, oldMACs, speaks := c.table.fresh(configured), c.table.macs(), c.table.speaks(configured)
 	warnings, err := c.table.change(configured, c.facts)
 	c.shield()
+	c.stir()
 	if err != nil || c.session == nil || !c.session.started() {
 		return warnings, err
 	}
@@ -225,5 +226,16 @@ func (c *card) change(configured []wanted) ([]doubt, error) {
 func (c *card) refilter() {
 	if err := c.session.setFilter(capture.FilterFor(c.table.macs())); err != nil {
 		c.log.Error(err.Error())
+	}
+}
+
+// stir has the workers look at the table of now: what they counted for aliases that are gone is
+// forgotten, and its memory free for others, also on a card on which nothing comes.
+func (c *card) stir() {
+	if c.session == nil || !c.session.started() {
+		return
+	}
+	for _, port := range c.session.ports {
+		port.Nudge()
 	}
 }

@@ -161,6 +161,7 @@ func (c *card) adopt(facts link.Facts) error {
 	if err == nil {
 		c.facts, c.away = facts, false
 		c.shield()
+		c.stir()
 	}
 	return err
 }

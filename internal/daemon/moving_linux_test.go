@@ -1,13 +1,17 @@
 package daemon
 
 import (
+	"context"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ipalias/ipalias/internal/config"
+	"github.com/ipalias/ipalias/internal/control"
 	"github.com/ipalias/ipalias/internal/netlab"
 )
 
@@ -61,4 +65,74 @@ func TestMoving(t *testing.T) {
 	}
 	close(c.requests)
 	<-c.ended
+}
+
+// A change of the table reaches the workers of a card on which nothing comes, by each of the
+// ways to change it.
+func TestChangesReachIdleWorkers(t *testing.T) {
+	netlab.Need(t)
+	host, _ := netlab.Pair(t)
+	path := filepath.Join(t.TempDir(), "ipalias.toml")
+	write := func(aliases string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte("[interface.v0]\nworkers = 2\n[interface.v0.aliases]\n"+aliases+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`"v0:0" = "172.16.3.10"`)
+	load := func() (*config.Config, error) { return config.Load(path) }
+	cfg, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d *Daemon
+	err = host.Do(func() (err error) {
+		d, err = New(cfg, Deps{Log: slog.New(slog.DiscardHandler), Out: io.Discard, Load: load})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	defer func() { cancel(); <-ended; d.Close() }()
+	<-d.Ready()
+	edit := func(do string) {
+		t.Helper()
+		if _, err := d.Edit(ctx, control.Peer{}, control.Edit{Do: do, Label: "v0:1", Addresses: []string{"172.16.3.11"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var handlers []*handler
+	c := d.now.Load().cards[0]
+	if err := c.do(func() error { handlers = c.session.handlers; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range []struct {
+		name string
+		do   func()
+	}{
+		{"add", func() { edit(control.Add) }},
+		{"del", func() { edit(control.Delete) }},
+		{"reload", func() {
+			write(`"v0:0" = "172.16.3.12"`)
+			if _, err := d.Reload(ctx, control.Peer{}); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		var before []uint64
+		for _, h := range handlers {
+			before = append(before, h.moves.Load())
+		}
+		change.do()
+		for i, h := range handlers {
+			for deadline := time.Now().Add(10 * time.Second); h.moves.Load() == before[i]; time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("%s: worker %d did not look at the table", change.name, i)
+				}
+			}
+		}
+	}
 }
