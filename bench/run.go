@@ -141,22 +141,25 @@ func (s *series) row(mhz float64) Row {
 		Table:    t.Name,
 		Aliases:  t.Size,
 		Frame:    w.Frame,
-		Net:      quantile(s.net, 0.5),
-		Low:      quantile(s.net, 0.25),
-		High:     quantile(s.net, 0.75),
-		Gross:    quantile(s.gross, 0.5),
-		Copy:     quantile(s.copy, 0.5),
+		Net:      Quantile(s.net, 0.5),
+		Low:      Quantile(s.net, 0.25),
+		High:     Quantile(s.net, 0.75),
+		Gross:    Quantile(s.gross, 0.5),
+		Copy:     Quantile(s.copy, 0.5),
 		Answers:  float64(s.answers) / n,
-		Allocs:   quantile(s.allocs, 0.5), // the runtime's own fall into few rounds
+		Allocs:   Quantile(s.allocs, 0.5), // the runtime's own fall into few rounds
 	}
 	r.Cycles = r.Net * mhz / 1000
 	r.Lines = lines(r.Net, w.Frame)
 	return r
 }
 
-// quantile gives the value below which a share q of the values lies, the lower
-// of two neighbours.
-func quantile(values []float64, q float64) float64 {
+// Quantile gives the value below which a share q of the values lies, the lower of two
+// neighbours: a value that was measured, and no mean of two. It is 0 for no values.
+func Quantile(values []float64, q float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
 	sorted := slices.Sorted(slices.Values(values))
 	return sorted[int(q*float64(len(sorted)-1))]
 }

@@ -11,30 +11,29 @@ import (
 // WritePlot draws two charts side by side as an SVG: replies a second of each
 // responder, and how many round trips took longer than a time.
 func (r *Report) WritePlot(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="1120" height="520" viewBox="0 0 1120 520" font-family="sans-serif" font-size="13">
-<rect width="1120" height="520" fill="white"/>
-<text x="20" y="26" font-size="16">ipalias and others, through the kernel (%s)</text>
-<text x="20" y="46" fill="#555">%s; medians of %d rounds in turn</text>
-`, chart.Escape(r.Cards), chart.Escape(r.Machine.String()), r.Rounds)
-	r.bars(&b)
+	title := fmt.Sprintf("ipalias and others, through the kernel (%s)", r.Cards)
+	below := fmt.Sprintf("%s; medians of %d rounds in turn", r.Machine, r.Rounds)
+	return chart.Picture(w, title, below, func(b *strings.Builder) {
+		r.bars(b)
+		r.drawTrips(b)
+	})
+}
+
+func (r *Report) drawTrips(b *strings.Builder) {
 	trips := chart.Chart{
 		Left: 630, Title: "share of round trips that took longer, echo, 3 aliases", XName: "microseconds",
 		XMin: 2, XMax: 2000, YMin: 1e-4, YMax: 1,
 		Ticks: []chart.Tick{{At: 2, Name: "2"}, {At: 5, Name: "5"}, {At: 10, Name: "10"}, {At: 20, Name: "20"}, {At: 50, Name: "50"},
 			{At: 100, Name: "100"}, {At: 200, Name: "200"}, {At: 500, Name: "500"}, {At: 1000, Name: "1000"}},
 	}
-	trips.Frame(&b)
+	trips.Frame(b)
 	i := 0
 	for _, peer := range []string{"ipalias", "kernel", "mdlayher/packet", "gvisor"} {
 		if row := r.Find(peer, "echo", 3); row != nil && len(row.Trips) > 0 {
-			trips.Curve(&b, i, chart.Curve{Name: peer, Points: tail(row.Trips)})
+			trips.Curve(b, i, chart.Curve{Name: peer, Points: tail(row.Trips)})
 			i++
 		}
 	}
-	b.WriteString("</svg>\n")
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 // tail turns a histogram into the share that lies above the upper end of each bucket.

@@ -5,12 +5,14 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/ipalias/ipalias/bench"
 )
 
 // WriteText writes the report for people.
 func (r *Report) WriteText(w io.Writer) error {
 	fmt.Fprintf(w, "%s\n%s, %d rounds in turn, frames of %d bytes, random targets; medians\n", r.Machine, r.Cards, r.Rounds, r.Frame)
-	if alone := quantile(r.Generator, 0.5); alone > 0 {
+	if alone := bench.Quantile(r.Generator, 0.5); alone > 0 {
 		fmt.Fprintf(w, "the generator alone: %.0fK frames a second\n", alone/1e3)
 	} else if !r.Live {
 		fmt.Fprintln(w, "the generator sends through a packet socket: this card's driver sends no live frames")
@@ -55,7 +57,7 @@ func (row *Row) rates() []string {
 	thousands := func(v float64) string { return fmt.Sprintf("%.0fK", v/1e3) }
 	s := spread(row.Replies)
 	return []string{
-		thousands(quantile(row.Offered, 0.5)), thousands(s.Median), fmt.Sprintf("%.0f-%.0fK", s.Low/1e3, s.High/1e3),
+		thousands(bench.Quantile(row.Offered, 0.5)), thousands(s.Median), fmt.Sprintf("%.0f-%.0fK", s.Low/1e3, s.High/1e3),
 		known(row.LossFree, thousands(row.LossFree)), known(row.Ratio.Median, fmt.Sprintf("%.2f", row.Ratio.Median)), row.Ratio.String(),
 		known(row.ShieldRatio.Median, fmt.Sprintf("%.2f", row.ShieldRatio.Median)), row.ShieldRatio.String(), fmt.Sprint(row.Checked),
 	}
@@ -77,7 +79,7 @@ func (row *Row) costs() []string {
 		return nil
 	}
 	return []string{
-		fmt.Sprintf("%.0f", quantile(row.OneCore, 0.5)),
+		fmt.Sprintf("%.0f", bench.Quantile(row.OneCore, 0.5)),
 		known(row.Extra.Median, fmt.Sprintf("%.0f", row.Extra.Median)), row.Extra.whole(),
 		known(row.ByKernel.Median, fmt.Sprintf("%.2f", row.ByKernel.Median)), row.ByKernel.String(),
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ipalias/ipalias/bench"
 )
 
 const (
@@ -59,8 +61,8 @@ func (l *lab) roundTrips(ctx context.Context, row *Row, q *question) error {
 			times = append(times, took)
 		}
 	}
-	row.P50, row.P99, row.P999 = quantile(times, 0.5), quantile(times, 0.99), quantile(times, 0.999)
-	row.Rested, row.RestedHigh = quantile(rested, 0.5), quantile(rested, 1)
+	row.P50, row.P99, row.P999 = bench.Quantile(times, 0.5), bench.Quantile(times, 0.99), bench.Quantile(times, 0.999)
+	row.Rested, row.RestedHigh = bench.Quantile(rested, 0.5), bench.Quantile(rested, 1)
 	row.Trips = histogram(times)
 	return nil
 }

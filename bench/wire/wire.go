@@ -106,7 +106,7 @@ func spread(values []float64) Spread {
 	if len(values) == 0 {
 		return Spread{}
 	}
-	return Spread{quantile(values, 0.5), slices.Min(values), slices.Max(values)}
+	return Spread{bench.Quantile(values, 0.5), slices.Min(values), slices.Max(values)}
 }
 
 // A Bucket counts the round trips that took up to so many microseconds, and
@@ -169,18 +169,8 @@ func combine(a, b []float64, f func(a, b float64) float64) (list []float64) {
 }
 
 // Median gives the median of the replies a second.
-func (row *Row) Median() float64 { return quantile(row.Replies, 0.5) }
+func (row *Row) Median() float64 { return bench.Quantile(row.Replies, 0.5) }
 
 // Limited tells whether the responder got hardly more requests than it
 // answered: then it was not at its limit, and answers more.
-func (row *Row) Limited() bool { return quantile(row.Offered, 0.5) < 1.05*row.Median() }
-
-// quantile gives the value below which a share q of the values lies, the lower of
-// two neighbours; 0 for no values.
-func quantile(values []float64, q float64) float64 {
-	if len(values) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[int(q*float64(len(sorted)-1))]
-}
+func (row *Row) Limited() bool { return bench.Quantile(row.Offered, 0.5) < 1.05*row.Median() }

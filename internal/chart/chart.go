@@ -3,9 +3,25 @@ package chart
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"strings"
 )
+
+// Picture writes an SVG that draw puts two charts into, side by side: one at Left 70, the
+// other at 630. title and the line below it are text, not markup.
+func Picture(w io.Writer, title, below string, draw func(b *strings.Builder)) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="1120" height="520" viewBox="0 0 1120 520" font-family="sans-serif" font-size="13">
+<rect width="1120" height="520" fill="white"/>
+<text x="20" y="26" font-size="16">%s</text>
+<text x="20" y="46" fill="#555">%s</text>
+`, Escape(title), Escape(below))
+	draw(&b)
+	b.WriteString("</svg>\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
 
 // A Curve is one line of a chart.
 type Curve struct {
