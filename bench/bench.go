@@ -39,12 +39,14 @@ func newTarget(t *Table, workers int) (*Target, error) {
 		Name:    "bench",
 		MAC:     ourMAC,
 		Aliases: []responder.Alias{{Label: "bench:0", Ranges: t.ranges()}},
-		Limits:  responder.DefaultLimits,
+		// As a daemon has them. They bound the errors that hostile frames cause, and nothing else here.
+		Limits: responder.DefaultLimits,
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("publish table %s: %w", t.Name, err)
 	}
 	target := &Target{t, r}
+	// Also the check that the table holds what it says: each of its addresses answers once.
 	l := target.Load(arpWorkload())
 	for i := uint64(0); i < t.Size; {
 		n := 0
@@ -52,6 +54,7 @@ func newTarget(t *Table, workers int) (*Target, error) {
 			l.put(n, l.next(), t.Addr(uint32(i)))
 			i++
 		}
+		// The last batch of a table whose size is no multiple is shorter.
 		l.frames = l.frames[:n]
 		if l.Answer() != n {
 			return nil, fmt.Errorf("table %s: an address near number %d is not answered for", t.Name, i)
@@ -64,17 +67,21 @@ func newTarget(t *Table, workers int) (*Target, error) {
 // A Load puts the frames of a Workload to a Target, batch by batch. It belongs to
 // one goroutine, as the Target's worker does.
 type Load struct {
+	// What a load needs per batch lies in it, made once: a measurement allocates nothing.
 	table    *Table
 	workload *Workload
 	worker   *responder.Worker
 
 	buffers []byte   // BatchSize slots
 	frames  [][]byte // the batch in hand: slices of buffers
-	flags   []uint8
-	out     [][]byte
-	rng     rng
-	pos     int
-	now     int64
+	// As in capture.Batch. All are 0: no frame here has a checksum that is still to come.
+	flags []uint8
+	out   [][]byte
+	rng   rng
+	// Of the next template. It goes on from batch to batch, so that a batch is no period.
+	pos int
+	// Advances with each batch, for what has timers: fragments, rate limits.
+	now int64
 }
 
 // Load makes a load. Several may exist for one Target, to be used in turn.
@@ -87,8 +94,10 @@ func (t *Target) Load(w *Workload) *Load {
 		frames:   make([][]byte, BatchSize),
 		flags:    make([]uint8, BatchSize),
 		out:      make([][]byte, 0, 1024), // some requests are answered in pieces
-		rng:      rng(rand.Uint64() | 1),
-		now:      1_700_000_000e9,
+		// Never zero, from which xorshift would not come away.
+		rng: rng(rand.Uint64() | 1),
+		// Nanoseconds since 1970, as a card gives them: some day in 2023.
+		now: 1_700_000_000e9,
 	}
 }
 
@@ -112,6 +121,7 @@ func (l *Load) next() *template {
 
 // put writes one frame.
 func (l *Load) put(i int, t *template, target uint32) {
+	// The whole frame each time: the one before was answered in this buffer.
 	b := l.buffers[i*slotSize : i*slotSize+len(t.frame)]
 	copy(b, t.frame)
 	t.aim(b, target)
@@ -121,6 +131,7 @@ func (l *Load) put(i int, t *template, target uint32) {
 // Answer hands the batch that Fill made to the worker and gives the number of
 // answers.
 func (l *Load) Answer() int {
+	// When it wants to be called again nobody heeds: there is always a next batch.
 	l.out, _ = l.worker.Handle(l.now, l.frames, l.flags, l.out[:0])
 	l.now += 10_000 // 6.4 million frames a second
 	return len(l.out)
@@ -136,6 +147,7 @@ func (l *Load) Run(n int) (answers int) {
 }
 
 // Copy does what Run does but for answering: the cost of making frames.
+// It leaves the buffers as Run would find them, so that the two can be subtracted.
 func (l *Load) Copy(n int) {
 	for ; n > 0; n -= BatchSize {
 		l.Fill()

@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// Only figures of one machine and one hour compare. So every report says where it was measured,
+// and how busy the machine was: nobody remembers later.
+
 // Machine says where something was measured.
 type Machine struct {
 	CPU    string  `json:"cpu"` // "" where the system does not tell
@@ -20,6 +23,7 @@ type Machine struct {
 // ThisMachine asks the system, as far as it can be asked (Linux: /proc).
 func ThisMachine() Machine {
 	m := Machine{Cores: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version()}
+	// What can't be read is left out: a report without it is better than none.
 	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		m.System += " " + strings.TrimSpace(string(release))
 	}

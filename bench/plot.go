@@ -25,6 +25,7 @@ func (r *Report) drawSizes(b *strings.Builder) {
 		Ticks: []chart.Tick{{At: 3, Name: "3"}, {At: 1 << 16, Name: "64 Ki"}, {At: 1 << 20, Name: "1 Mi"}, {At: 1 << 24, Name: "16 Mi"}},
 	}
 	size.Frame(b)
+	// Without the slowest, whose budget lies above all that is drawn.
 	for _, gbit := range LineRates[1:] {
 		size.Line(b, rate(gbit), func(float64) float64 { return Budget(gbit, minFrame) })
 	}
@@ -57,6 +58,7 @@ func (r *Report) bySize() (list []chart.Curve) {
 		for _, workload := range []string{"echo-64", "arp"} {
 			c := chart.Curve{Name: workload + ", " + kind}
 			for _, row := range r.Rows {
+				// The smallest is neither scattered nor dense, and is where both begin.
 				if row.Workload == workload && (row.Table == Tables[0].Name || strings.HasSuffix(row.Table, kind)) {
 					c.Points = append(c.Points, chart.Point{X: float64(row.Aliases), Y: row.Net, Low: row.Low, High: row.High})
 				}
@@ -67,6 +69,8 @@ func (r *Report) bySize() (list []chart.Curve) {
 	return list
 }
 
+// byLength are the workloads of one kind in several lengths, against the smallest table, in
+// which no look-up misses: what the length costs is the checksum.
 func (r *Report) byLength() (list []chart.Curve) {
 	names := []string{"echo", "arp", "other-mac"}
 	for _, name := range names {

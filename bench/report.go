@@ -7,9 +7,12 @@ import (
 )
 
 // WriteText writes the report for people.
+// The columns are explained below the table, in the output itself: who gets it in a mail has
+// no source at hand.
 func (r *Report) WriteText(w io.Writer) error {
 	fmt.Fprintf(w, "%s\n", r.Machine)
 	fmt.Fprintf(w, "%d rounds each in turn, batches of %d, one core; medians, ns a frame\n\n", r.Rounds, r.Batch)
+	// Right-aligned: a column of figures is read by their ends.
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "workload\ttable\tbytes\tanswer\tquartiles\tcycles\twith copy\tcopy\tallocs\tone core")
 	for _, gbit := range LineRates {
@@ -31,6 +34,7 @@ one core   the fastest line rate one core keeps up with, frames back to back
 	return err
 }
 
+// write writes a line of the table. A dash stands for what is not known, never a zero, which would be a result.
 func (r *Row) write(w io.Writer) {
 	cycles, fastest := "-", "-"
 	if r.Cycles > 0 {

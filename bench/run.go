@@ -43,9 +43,12 @@ type Report struct {
 
 // A series is a row in the making.
 type series struct {
-	load             *Load
-	frames           int // a round
-	answers          int
+	// A Load of its own for each, so that series in turn go on where they were.
+	load    *Load
+	frames  int // a round
+	answers int
+	// Of each round, in step: net is the difference of the same round's two, which the same
+	// disturbance has touched.
 	gross, copy, net []float64
 	allocs           []float64
 }
@@ -55,13 +58,16 @@ type series struct {
 // rounds of one. Every answer of a first batch, and of a last, is checked. It
 // needs about 800 MB, and half a minute with the usual number of rounds.
 func Run(ctx context.Context, rounds int) (*Report, error) {
+	// Another thread would be another core, with nothing in its caches.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	// Before anything is measured: the load average is to be others', not ours.
 	machine := ThisMachine()
 	all, err := allSeries(ctx)
 	if err != nil {
 		return nil, err
 	}
+	// What building the tables left would otherwise be collected in the first rounds.
 	runtime.GC()
 	for range rounds {
 		for _, s := range all {
@@ -107,6 +113,8 @@ func allSeries(ctx context.Context) ([]*series, error) {
 	return all, nil
 }
 
+// calibrate doubles the frames until they take about a round. It also warms up caches,
+// branch predictor and the clock of a processor that had nothing to do.
 func (s *series) calibrate() {
 	for s.frames = 16 * BatchSize; ; s.frames *= 2 {
 		start := time.Now()
@@ -119,6 +127,7 @@ func (s *series) calibrate() {
 
 func (s *series) measure() {
 	var before, after runtime.MemStats
+	// It stops the world and is slow: outside of what is timed.
 	runtime.ReadMemStats(&before)
 	start := time.Now()
 	s.load.Copy(s.frames)
@@ -149,6 +158,7 @@ func (s *series) row(mhz float64) Row {
 		Answers:  float64(s.answers) / n,
 		Allocs:   Quantile(s.allocs, 0.5), // the runtime's own fall into few rounds
 	}
+	// Of the nominal clock, for want of a counter: with turbo there were more.
 	r.Cycles = r.Net * mhz / 1000
 	r.Lines = lines(r.Net, w.Frame)
 	return r

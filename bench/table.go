@@ -9,6 +9,9 @@ import (
 )
 
 // A Table is a set of alias addresses, numbered from 0 to Size-1.
+// Tables differ in size and in kind, since these cost differently: scattered addresses lie in
+// a hash, of which a random target misses the cache; a dense run is one range, however many
+// addresses it has.
 type Table struct {
 	Name string // "64Ki-scattered"
 	Size uint64
@@ -38,6 +41,7 @@ func FindTable(name string) (*Table, error) {
 
 // Addr gives the address of a number below Size.
 func (t *Table) Addr(i uint32) uint32 {
+	// Computed and not listed: a list of the targets would itself be memory that misses.
 	if t.base != 0 {
 		return t.base + i
 	}

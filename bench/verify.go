@@ -12,6 +12,7 @@ import (
 func (l *Load) Check(batches int) error {
 	for range batches {
 		l.Fill()
+		// Copies, since an answer takes its request's place.
 		requests := make([][]byte, len(l.frames))
 		for i, f := range l.frames {
 			requests[i] = bytes.Clone(f)
@@ -24,13 +25,18 @@ func (l *Load) Check(batches int) error {
 	return nil
 }
 
+// checkBatch walks through requests, verdicts and answers side by side: to each request that
+// must be answered belongs exactly the next answer, and nothing may be left over.
 func (l *Load) checkBatch(requests [][]byte) error {
 	out := l.out
 	verdicts := l.worker.Verdicts()
 	for i, request := range requests {
+		// Of hostile frames only what holds for all answers is known here: see checkAll. What the right
+		// ones are is held against a kernel in internal/difftest.
 		if l.workload.few {
 			continue
 		}
+		// Answers come in the order of their requests: this is a part of what is checked.
 		want := Expect(request, ourMAC)
 		if l.isOther(request) {
 			want = nil
@@ -38,6 +44,7 @@ func (l *Load) checkBatch(requests [][]byte) error {
 		if answered := verdicts[i].Answered(); answered != (want != nil) {
 			return fmt.Errorf("verdict %v for %x", verdicts[i], request)
 		}
+		// A frame that must not be answered has used up none of the answers.
 		if want == nil {
 			continue
 		}
@@ -82,6 +89,8 @@ func checkAll(answers [][]byte) error {
 // Expect gives the answer of the host at mac to an ARP or echo request, or nil for any
 // other frame. It is written for clarity, byte by byte, and shares nothing with
 // the responder.
+// What both got wrong would be seen by nobody here; that is what the recordings of a kernel
+// are for (internal/kernelref).
 func Expect(request []byte, mac [6]byte) []byte {
 	a := bytes.Clone(request)
 	copy(a[0:6], request[6:12])
@@ -92,6 +101,7 @@ func Expect(request []byte, mac [6]byte) []byte {
 		a[arpAt+7] = 2
 		copy(a[arpAt+8:], mac[:])
 		copy(a[arpAt+14:], request[arpTarget:arpTarget+4])
+		// The target is who asked: its MAC and IPv4 address, ten bytes in a row (RFC 826).
 		copy(a[arpAt+18:], request[arpAt+8:arpAt+18])
 		return a
 	case 0x0800:
@@ -117,6 +127,7 @@ func Expect(request []byte, mac [6]byte) []byte {
 // identification is the answerer's own choice; padding up to Ethernet's minimum is
 // nobody's.
 func Compare(got, want []byte) error {
+	// A reply to ARP has 42 bytes, and comes back padded from a wire.
 	if len(got) > len(want) && len(got) <= 60 {
 		got = got[:len(want)]
 	}
@@ -128,6 +139,7 @@ func Compare(got, want []byte) error {
 			return fmt.Errorf("wrong header checksum in %x", got)
 		}
 		want = bytes.Clone(want)
+		// The header checksum changes with it; that it is right was seen above.
 		copy(want[ipAt+4:ipAt+6], got[ipAt+4:ipAt+6])
 		copy(want[ipSumAt:ipSumAt+2], got[ipSumAt:ipSumAt+2])
 	}

@@ -16,12 +16,12 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
+// tickInterval is how often it is looked for what the workers noted and counted
+// that belongs in the log.
 // A card is driven from outside through do alone: whoever wants to know or to change
 // something has a function called on the card's own goroutine, between two events. So nothing
 // of a card needs a lock, and no reader sees half a change. How the card follows the kernel
 // is in follow.go, what it answers for in table.go, and its ports are a session's.
-// tickInterval is how often it is looked for what the workers noted and counted
-// that belongs in the log.
 const tickInterval = time.Second
 
 // A card supervises one network card and the interfaces on it.
