@@ -18,19 +18,21 @@ const roundTime = 10 * time.Millisecond
 // A Row is what was measured of one workload against one table. Times are
 // medians over all rounds, in nanoseconds a frame.
 type Row struct {
-	Workload string  `json:"workload"`
-	Table    string  `json:"table"`
-	Aliases  uint64  `json:"aliases"`
-	Frame    int     `json:"frame_bytes"` // without check sequence; the mean of a mixture
-	Net      float64 `json:"net_ns"`      // answering alone: Gross less Copy, round by round
-	Low      float64 `json:"net_low_ns"`  // the first quartile of Net
-	High     float64 `json:"net_high_ns"` // and the third
-	Gross    float64 `json:"gross_ns"`    // writing the frames and answering them
-	Copy     float64 `json:"copy_ns"`     // writing them alone
-	Cycles   float64 `json:"cycles"`      // Net in cycles of the nominal clock; 0: not known
-	Answers  float64 `json:"answers"`     // a frame
-	Allocs   float64 `json:"allocs"`      // a frame
-	Lines    []Line  `json:"lines"`
+	Workload string `json:"workload"`
+	Table    string `json:"table"`
+	Aliases  uint64 `json:"aliases"`
+	Frame    int    `json:"frame_bytes"` // without check sequence; the mean of a mixture
+	// Writing and answering overlap in the processor, so Net may be a nanosecond or two too small;
+	// Gross is the upper bound.
+	Net     float64 `json:"net_ns"`      // answering alone: Gross less Copy, round by round
+	Low     float64 `json:"net_low_ns"`  // the first quartile of Net
+	High    float64 `json:"net_high_ns"` // and the third
+	Gross   float64 `json:"gross_ns"`    // writing the frames and answering them
+	Copy    float64 `json:"copy_ns"`     // writing them alone
+	Cycles  float64 `json:"cycles"`      // Net in cycles of the nominal clock; 0: not known
+	Answers float64 `json:"answers"`     // a frame
+	Allocs  float64 `json:"allocs"`      // a frame
+	Lines   []Line  `json:"lines"`
 }
 
 // A Report is what Run found.
@@ -98,6 +100,8 @@ func allSeries(ctx context.Context) ([]*series, error) {
 		if err != nil {
 			return nil, err
 		}
+		// One target for all workloads of a table: the largest takes a second to make, and hundreds
+		// of megabytes.
 		for _, w := range Workloads() {
 			if !w.Fits(table) {
 				continue
@@ -119,6 +123,7 @@ func (s *series) calibrate() {
 	for s.frames = 16 * BatchSize; ; s.frames *= 2 {
 		start := time.Now()
 		s.load.Run(s.frames)
+		// Half, since doubling overshoots: a round then takes between a half and a whole of it.
 		if time.Since(start) > roundTime/2 {
 			return
 		}

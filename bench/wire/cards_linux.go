@@ -11,6 +11,9 @@ import (
 	"github.com/ipalias/ipalias/internal/netlab"
 )
 
+// The lab on cards that there are: what a veth pair can't show, a driver and a wire. The
+// bench may be run on somebody's machine, so it takes only what nobody uses, and gives it back.
+
 // An end is a card in the lab.
 type end struct {
 	ns    *netlab.Namespace
@@ -28,6 +31,7 @@ func (e *end) look() error {
 			return fmt.Errorf("find %s: %w", e.name, err)
 		}
 		e.index, e.mac, e.veth = card.Attrs().Index, card.Attrs().HardwareAddr, card.Type() == "veth"
+		// Infiniband has 20 bytes, a tunnel none.
 		if len(e.mac) != 6 {
 			return fmt.Errorf("%s is no Ethernet card", e.name)
 		}
@@ -64,6 +68,7 @@ func borrow(name string, to *netlab.Namespace) (*borrowed, error) {
 	case attrs.Flags&net.FlagLoopback != 0:
 		return nil, fmt.Errorf("card %s is the loopback interface, which no other card can reach", name)
 	}
+	// A descriptor and not a name: the process's own namespace has none.
 	home, err := netns.Get()
 	if err != nil {
 		return nil, fmt.Errorf("find own namespace: %w", err)
@@ -73,6 +78,7 @@ func borrow(name string, to *netlab.Namespace) (*borrowed, error) {
 		return nil, errors.Join(err, home.Close())
 	}
 	defer there.Close()
+	// The card loses its addresses, routes and neighbours on the way: that is why it may have none.
 	if err := netlink.LinkSetNsFd(card, int(there)); err != nil {
 		return nil, errors.Join(fmt.Errorf("move card %s into the lab: %w", name, err), home.Close())
 	}
@@ -82,6 +88,8 @@ func borrow(name string, to *netlab.Namespace) (*borrowed, error) {
 // giveBack moves the card home, up if it was.
 func (b *borrowed) giveBack(from *netlab.Namespace) error {
 	defer b.home.Close()
+	// Where nothing gives it back, a process that was killed say, the kernel moves a card with
+	// hardware to the first namespace when its own goes away (default_device_exit_batch).
 	err := from.Do(func() error {
 		card, err := netlink.LinkByName(b.name)
 		if err != nil {
@@ -89,6 +97,7 @@ func (b *borrowed) giveBack(from *netlab.Namespace) error {
 		}
 		return netlink.LinkSetNsFd(card, int(b.home))
 	})
+	// Cards come down when they change their namespace.
 	if err == nil && b.up {
 		var h *netlink.Handle
 		if h, err = netlink.NewHandleAt(b.home); err == nil {

@@ -22,7 +22,8 @@ type DaemonReport struct {
 	Machine bench.Machine `json:"machine"`
 
 	// With three single addresses, the HOWTO's size of table.
-	Start  Spread  `json:"start_ms"` // from its start to its first answer
+	Start Spread `json:"start_ms"` // from its start to its first answer
+	// Once the daemon has been at rest for a while, and has given back what its start took.
 	Memory float64 `json:"memory_bytes"`
 	Idle   float64 `json:"idle_percent"` // of one core, over IdleTime without traffic
 

@@ -15,7 +15,14 @@ import (
 	"github.com/ipalias/ipalias/bench"
 )
 
+// The daemon is measured as an operator meets it: a process that is started, asked, changed
+// over its control socket and looked at in /proc. Three tables, each for what only it shows: a
+// small one what any daemon takes, a /8 what a range takes, a million single addresses what
+// an address takes.
+
 const (
+	// The times spread by half, with what the kernel waits for, and the highest of five would say
+	// little. Starts with a million take longer, and spread less.
 	smallStarts   = 25
 	millionStarts = 3
 	adds          = 20
@@ -37,6 +44,7 @@ func RunDaemon(ctx context.Context, path string) (_ *DaemonReport, err error) {
 		return nil, errors.Join(err, l.close())
 	}
 	defer func() { err = errors.Join(err, l.close(), os.RemoveAll(dir)) }()
+	// What is left of this process goes to other cores: it asks from the first one.
 	undo, err := settle()
 	if err != nil {
 		return nil, err
@@ -87,6 +95,7 @@ func (d *daemonLab) begin(table string, ask netip.Addr) (*daemonRun, error) {
 		return nil, err
 	}
 	drain(d.fd) // an answer of the one before is none
+	// Before the process is made: to start it is a part of what takes time.
 	start := time.Now()
 	p, err := d.launch(d.path, "-c", cfg, "--state", state, "--socket", d.socket())
 	if err != nil {
@@ -94,6 +103,8 @@ func (d *daemonLab) begin(table string, ask netip.Addr) (*daemonRun, error) {
 	}
 	r := &daemonRun{pid: p.cmd.Process.Pid, stop: p.stop}
 	for {
+		// ARP, which asks nobody back. A millisecond without an answer, and it is asked again: so long
+		// may the time found be off.
 		took, err := trip(d.fd, d.request(true, ask, 0), time.Millisecond)
 		if err == nil && took > 0 {
 			r.took = time.Since(start)
@@ -104,6 +115,7 @@ func (d *daemonLab) begin(table string, ask netip.Addr) (*daemonRun, error) {
 		}
 		select {
 		case <-p.ended:
+			// Looked at last: whatever failed, this explains it.
 			err = errors.New("it ended")
 		default:
 		}
@@ -128,6 +140,7 @@ func (d *daemonLab) starts(n int, table string, ask netip.Addr) (*daemonRun, Spr
 		if len(times) == n {
 			return r, spread(times), nil
 		}
+		// Not beside the next one: two would answer each other's questions.
 		if err := r.stop(); err != nil {
 			return nil, Spread{}, err
 		}
@@ -144,11 +157,13 @@ func (d *daemonLab) small(ctx context.Context) error {
 	}
 	d.report.Start = start
 	err = func() error {
+		// Nothing tells that a process has come to rest.
 		time.Sleep(settling)
 		before, err := cpuTime(r.pid)
 		if err != nil {
 			return err
 		}
+		// Of schedstat and not of stat, whose ticks are 10 ms: at rest all of it is a few of these.
 		begin := time.Now()
 		select {
 		case <-ctx.Done():
@@ -167,6 +182,8 @@ func (d *daemonLab) small(ctx context.Context) error {
 }
 
 // wide is a /8.
+// Nobody asks for one of its addresses but for the first answer: counters cost by the address
+// that is asked for, and are measured with the million.
 func (d *daemonLab) wide(context.Context) error {
 	r, err := d.begin(`"10.0.0.0/8"`, netip.MustParseAddr("10.1.2.3"))
 	if err != nil {

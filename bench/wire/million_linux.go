@@ -15,6 +15,7 @@ import (
 )
 
 // million is a file of a million addresses, none next to another.
+// None next to another: each is a single address for the table, which is its worst case.
 func (d *daemonLab) million(ctx context.Context) error {
 	table, err := bench.FindTable("1Mi-scattered")
 	if err != nil {
@@ -35,11 +36,13 @@ func (d *daemonLab) million(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		// Less what three addresses take: program, runtime and buffers.
 		d.report.PerAddress = (fresh - d.report.Memory) / float64(table.Size)
 		answered, err := d.askEach(ctx, table)
 		if err != nil {
 			return err
 		}
+		// At once: each first answer makes a row of counters, which is what is looked for.
 		asked, err := memory(r.pid)
 		if err != nil {
 			return err
@@ -80,6 +83,8 @@ func (d *daemonLab) askEach(ctx context.Context, table *bench.Table) (answered u
 	if err != nil {
 		return 0, err
 	}
+	// Paced: a daemon with one worker on this machine answers several times as many, so that
+	// what gets lost is the machine's fault.
 	gap := time.Second * burstSize / askRate
 	due := time.Now()
 	for i := uint64(0); i < table.Size; i += burstSize {
@@ -87,6 +92,7 @@ func (d *daemonLab) askEach(ctx context.Context, table *bench.Table) (answered u
 			to := table.Addr(uint32(i) + uint32(n))
 			copy(f[arpTarget:], []byte{byte(to >> 24), byte(to >> 16), byte(to >> 8), byte(to)})
 		}
+		// Without sleeping: a timer is late by more than a burst takes.
 		for due = due.Add(gap); time.Now().Before(due); {
 		}
 		if err := errors.Join(ctx.Err(), b.put(burstSize)); err != nil {
@@ -97,6 +103,7 @@ func (d *daemonLab) askEach(ctx context.Context, table *bench.Table) (answered u
 	if err := d.collect(&t); err != nil {
 		return 0, err
 	}
+	// More would be lost if it did not hold the rate, and then the figure would be of fewer rows.
 	if answered = t.replies - before; answered < table.Size*9/10 {
 		return 0, fmt.Errorf("%d of %d addresses answered", answered, table.Size)
 	}
@@ -120,6 +127,7 @@ func (d *daemonLab) addSome(ctx context.Context, other netip.Addr) error {
 	}
 	for i := range adds {
 		added := netip.AddrFrom4([4]byte{172, 16, 3, byte(20 + i)})
+		// Room for one, for when this gives up before the answer.
 		failed := make(chan error, 1)
 		start := time.Now()
 		go func() {
@@ -131,6 +139,8 @@ func (d *daemonLab) addSome(ctx context.Context, other netip.Addr) error {
 			if err := ping(&r.Longest); err != nil {
 				return err
 			}
+			// Asked beside the other one, in turn, until it answers. This short, so that it is not what the
+			// other one waits for.
 			got, err := trip(d.fd, d.request(true, added, 0), 50*time.Microsecond)
 			if err != nil {
 				return err
@@ -142,12 +152,15 @@ func (d *daemonLab) addSome(ctx context.Context, other netip.Addr) error {
 				return fmt.Errorf("%v was added, and there was no answer within %v", added, startLimit)
 			}
 		}
+		// A change is durable before it is in force, so what was waited for has the disk in it.
 		if err := <-failed; err != nil {
 			return err
 		}
 		times = append(times, took)
 	}
 	r.Add = spread(times)
+	// As many questions with nothing going on, for comparison. The longest of many grows with how
+	// many there are; and those that are lost here are not the change's.
 	asked, lost := r.Asked, r.Lost
 	for range asked {
 		if err := errors.Join(ctx.Err(), ping(&r.Undisturbed)); err != nil {

@@ -11,6 +11,8 @@ import (
 )
 
 // memory is RssAnon and RssShmem of a process, in bytes.
+// RssFile is left out: the program's own pages, which others may share, and the rings of
+// packet sockets, which the kernel counts there.
 func memory(pid int) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -33,6 +35,7 @@ func memory(pid int) (float64, error) {
 
 // cpuTime is what all threads of a process have run.
 func cpuTime(pid int) (time.Duration, error) {
+	// A thread that ended in between takes its time with it. At rest none does.
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err != nil || len(tasks) == 0 {
 		return 0, fmt.Errorf("read CPU time of process %d: %w", pid, errors.Join(err, os.ErrNotExist))
@@ -43,6 +46,7 @@ func cpuTime(pid int) (time.Duration, error) {
 		if err != nil {
 			return 0, fmt.Errorf("read CPU time: %w", err)
 		}
+		// The first of three: time on a processor, in nanoseconds (Documentation/scheduler/sched-stats).
 		ns, err := strconv.ParseInt(strings.Fields(string(text))[0], 10, 64)
 		if err != nil {
 			return 0, fmt.Errorf("read CPU time: %w", err)

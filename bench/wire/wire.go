@@ -64,9 +64,11 @@ type Report struct {
 
 // A Row is one peer that was asked one kind of question.
 type Row struct {
-	Peer    string    `json:"peer"`
-	Kind    string    `json:"kind"` // "echo" or "arp"
-	Aliases uint64    `json:"aliases"`
+	Peer    string `json:"peer"`
+	Kind    string `json:"kind"` // "echo" or "arp"
+	Aliases uint64 `json:"aliases"`
+	// It differs by peer: the kernel's receiving half runs on the generator's core, and what it
+	// takes of that depends on who answers.
 	Offered []float64 `json:"offered"` // frames a second that the generator sent, round by round
 	Replies []float64 `json:"replies"` // a second, round by round
 	Checked int       `json:"checked"` // replies compared byte by byte
@@ -145,15 +147,19 @@ func (r *Report) compare() {
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		us, none, kernel := r.Find("ipalias", row.Kind, row.Aliases), r.Find("nobody", row.Kind, row.Aliases), r.Find("kernel", row.Kind, row.Aliases)
+		// Nobody has no replies, and is what others are compared with.
 		if us == nil || none == nil || kernel == nil || row.Peer == none.Peer {
 			continue
 		}
 		by := func(a, b float64) float64 { return a / b }
+		// Ratios of the same round, and the median of these: a machine that others slow down for a
+		// second slows both.
 		row.Ratio = spread(combine(us.Replies, row.Replies, by))
 		if behind := r.Find("ipalias, shield", row.Kind, row.Aliases); behind != nil {
 			row.ShieldRatio = spread(combine(behind.Replies, row.Replies, by))
 		}
 		less := func(a, b float64) float64 { return a - b }
+		// What the generator and the kernel's receiving half cost is in both.
 		extra := combine(row.OneCore, none.OneCore, less)
 		row.Extra = spread(extra)
 		row.ByKernel = spread(combine(extra, combine(kernel.OneCore, none.OneCore, less), by))
@@ -162,6 +168,7 @@ func (r *Report) compare() {
 
 // combine gives f of the values of each round.
 func combine(a, b []float64, f func(a, b float64) float64) (list []float64) {
+	// Slow ones have fewer rounds: the first ones are compared.
 	for i := range min(len(a), len(b)) {
 		list = append(list, f(a[i], b[i]))
 	}
