@@ -57,6 +57,7 @@ func RunDaemon(ctx context.Context, path string) (_ *DaemonReport, err error) {
 			return err
 		}
 		defer unix.Close(d.fd)
+		// In this order: what the others take is told as more than the small one takes.
 		for _, part := range []func(context.Context) error{d.small, d.wide, d.million} {
 			if err := errors.Join(ctx.Err(), part(ctx)); err != nil {
 				return err
@@ -147,6 +148,7 @@ func (d *daemonLab) starts(n int, table string, ask netip.Addr) (*daemonRun, Spr
 	}
 }
 
+// Milliseconds with a fraction, as reports have them.
 func ms(d time.Duration) float64 { return float64(d) / 1e6 }
 
 // small is the HOWTO's size of table.

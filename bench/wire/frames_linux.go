@@ -12,12 +12,17 @@ import (
 	"github.com/ipalias/ipalias/internal/framegen"
 )
 
+// Requests, and what their replies must be. The generator sends millions that differ in target,
+// sequence number and checksums alone; so one frame of each kind is built here, and the rest is
+// arithmetic in the kernel or in bursts.
+
 // request builds a frame that asks for target; echo numbers it seq.
 func (l *lab) request(arp bool, target netip.Addr, seq uint16) []byte {
 	dst, src := framegen.MAC(l.dut.mac), framegen.MAC(l.gen.mac)
 	if arp {
 		a := framegen.ARP{SenderMAC: src, Sender: peerAddr, Target: target}
 		frame := framegen.Ether(framegen.Broadcast, src, typeARP, a.Bytes())
+		// Padded here, as a driver would: a veth does not.
 		return append(frame, make([]byte, frameLen-len(frame))...)
 	}
 	d := framegen.IPv4{Protocol: framegen.ICMP, Src: peerAddr, Dst: target,
@@ -27,6 +32,7 @@ func (l *lab) request(arp bool, target netip.Addr, seq uint16) []byte {
 
 // blank is a request in which zero stands for what the generator fills in.
 func (l *lab) blank(arp bool) []byte {
+	// Any address will do.
 	b := l.request(arp, ownAddr.Addr(), 0)
 	if arp {
 		clear(b[arpTarget : arpTarget+4])
@@ -52,6 +58,7 @@ func drain(fd int) {
 }
 
 // check compares the sampled replies, byte by byte, with what they should be.
+// A wrong byte ends the run: a peer that answers something else is faster at nothing.
 func (l *lab) check(a aim) (n int, err error) {
 	buf := make([]byte, 2048)
 	for _, fd := range l.samples {
@@ -81,9 +88,11 @@ func (l *lab) checkReply(reply []byte, a aim) error {
 		seq = binary.BigEndian.Uint16(reply[icmpSeq:])
 	}
 	from := binary.BigEndian.Uint32(reply[at:])
+	// One comparison for both ends: below base it wraps around to a large number.
 	if from-a.base >= uint32(a.targets) {
 		return fmt.Errorf("a reply from an address that nobody asked for: %x", reply)
 	}
+	// As if the two places where that shows were right; all others are still compared.
 	if l.manner.broadcast && arp {
 		reply = bytes.Clone(reply)
 		for _, at := range []int{0, arpTo} {

@@ -14,6 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// BPF_PROG_TEST_RUN with live frames (Linux 5.18) makes of the kernel a packet generator: it runs
+// the program over and over on pages of its own, and what the program returns XDP_TX for goes out
+// of the card. It makes no skb, and one system call sends them all: so it outruns every responder
+// on one core. That matters: a sender that is slower than who answers measures itself.
+
 // A question is one kind of request for one run of addresses, and who sends it.
 type question struct {
 	arp      bool
@@ -23,6 +28,8 @@ type question struct {
 	bursts   *bursts       // for cards that send none, and to go in step with a responder
 }
 
+// question makes both senders, whichever will be used: on two cores it is the program where the
+// cards allow it, on one core always the bursts.
 func (l *lab) question(arp bool, a aim) (*question, error) {
 	q := &question{arp: arp, a: a, template: l.blank(arp)}
 	var err error
@@ -103,6 +110,8 @@ func (l *lab) goLive(ctx context.Context, q *question) error {
 		return err
 	}
 	defer unix.Close(fd)
+	// As if they did, for send to try. What arrives at the far end decides, not what the driver
+	// says of itself.
 	l.live = true
 	_, err = l.send(ctx, q, 10_000, 50*time.Millisecond)
 	if err == nil {
@@ -141,6 +150,7 @@ func (l *lab) alone(ctx context.Context, q *question) (float64, error) {
 	if err := l.xdp.Update(drop); err != nil {
 		return 0, fmt.Errorf("exchange XDP program: %w", err)
 	}
+	// Nothing comes back, and so nothing is checked.
 	t, err := l.send(ctx, q, 0, roundTime)
 	if err := l.xdp.Update(pass); err != nil {
 		return 0, fmt.Errorf("exchange XDP program: %w", err)
@@ -151,8 +161,10 @@ func (l *lab) alone(ctx context.Context, q *question) (float64, error) {
 // A tally is what the generator did, and what came back.
 type tally struct {
 	sent, replies, other uint64
-	seconds              float64
-	checked              int
+	// Of live frames from the first to the last, by the clock that the program reads: the fixed cost
+	// of the call, before and behind, is in none of the rates.
+	seconds float64
+	checked int
 }
 
 func (r tally) offered() float64  { return float64(r.sent) / r.seconds }
@@ -167,6 +179,7 @@ func (l *lab) send(ctx context.Context, q *question, rate float64, d time.Durati
 	if err := l.counts.Put(uint32(0), make([]byte, countSize)); err != nil {
 		return tally{}, fmt.Errorf("reset counter: %w", err)
 	}
+	// Replies to the question before are no replies to this one.
 	for _, fd := range l.samples {
 		drain(fd)
 	}
@@ -177,6 +190,7 @@ func (l *lab) send(ctx context.Context, q *question, rate float64, d time.Durati
 	} else {
 		t, err = sendBursts(ctx, q.bursts, rate, d)
 	}
+	// Two, since rates are counted between the first and the last.
 	if err == nil && t.sent < 2 {
 		err = errors.New("the generator sent nothing")
 	}
@@ -200,8 +214,10 @@ func (l *lab) sendLive(ctx context.Context, q *question, rate float64, d time.Du
 	state := make([]byte, genSize)
 	set := func(at int, v uint64) { binary.NativeEndian.PutUint64(state[at:], v) }
 	get := func(at int) uint64 { return binary.NativeEndian.Uint64(state[at:]) }
+	// Until the first frame goes: the program then sets it to genFor later.
 	set(genStop, math.MaxInt64)
 	set(genFor, uint64(d))
+	// Other targets each time: what is in the caches after one try must not help the next.
 	set(genRandom, uint64(now)|1)
 	set(genBase, uint64(q.a.base))
 	set(genTargets, q.a.targets)
@@ -218,7 +234,9 @@ func (l *lab) sendLive(ctx context.Context, q *question, rate float64, d time.Du
 	}
 	// A signal ends the call, which else would last to its end.
 	thread := unix.Gettid()
+	// SIGURG is what Go's runtime preempts with: it has a handler, which does nothing here.
 	defer context.AfterFunc(ctx, func() { unix.Tgkill(unix.Getpid(), thread, unix.SIGURG) })()
+	// Once, if the tries were enough for d.
 	for now <= int64(get(genStop)) {
 		began := time.Now()
 		_, err := q.program.Run(&ebpf.RunOptions{
@@ -231,6 +249,7 @@ func (l *lab) sendLive(ctx context.Context, q *question, rate float64, d time.Du
 		if err := ctx.Err(); err != nil {
 			return t, err
 		}
+		// Measured anew each time: how many tries a second there are depends on how many of them are due.
 		if rate > 0 && err == nil {
 			l.tries = max(1e6, float64(repeat)/time.Since(began).Seconds())
 		}
@@ -264,7 +283,8 @@ func monotonic() (int64, error) {
 }
 
 // sendBursts sends through a packet socket. At a rate, bursts are as small as the
-// rate's share of 20 us.
+// rate's share of 20 us. It costs a system call a burst and an skb a frame, so it may be the
+// bottleneck itself: the report says that it was used.
 func sendBursts(ctx context.Context, b *bursts, rate float64, d time.Duration) (t tally, err error) {
 	n, gap := burstSize, time.Duration(0)
 	if rate > 0 {
@@ -274,6 +294,7 @@ func sendBursts(ctx context.Context, b *bursts, rate float64, d time.Duration) (
 	start := time.Now()
 	for due := start; ; due = due.Add(gap) {
 		now := time.Now()
+		// Without sleeping: a timer fires some 50 us late, which is more than a gap.
 		for gap > 0 && now.Before(due) {
 			now = time.Now()
 		}
@@ -297,6 +318,8 @@ func sendBursts(ctx context.Context, b *bursts, rate float64, d time.Duration) (
 // collect waits until no more replies come, and reads the counters.
 func (l *lab) collect(t *tally) error {
 	time.Sleep(l.manner.late)
+	// 15 ms of silence will do where all is answered, 50 where some is missing: a virtual machine
+	// stands still for milliseconds now and then.
 	for quiet := 0; quiet < 3 || quiet < 10 && t.replies < t.sent; {
 		time.Sleep(5 * time.Millisecond) // no event tells that nothing will come
 		replies, other, err := l.counted()

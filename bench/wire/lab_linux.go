@@ -31,6 +31,7 @@ var (
 )
 
 // An aim is a run of addresses to be asked for.
+// A run, so that the program in the kernel can draw from it with one multiplication.
 type aim struct {
 	name    string
 	prefix  netip.Prefix // that holds them
@@ -61,7 +62,9 @@ func (a aim) span() string {
 
 // A lab is two namespaces with a card each, which a wire joins: the generator at
 // one end, and beside it the counter, the responder at the other.
+// It is built and used on the generator's thread, but for what Do says otherwise.
 type lab struct {
+	// Device under test, and generator.
 	dut, gen end
 	closers  []func() error
 
@@ -77,6 +80,7 @@ type lab struct {
 // newLab makes a lab of a new veth pair, or of two cards that there are.
 func newLab(card, peer string) (_ *lab, err error) {
 	l := &lab{workers: map[uint32]*responder.Worker{}, tries: 5e6}
+	// What was made before something failed is taken away here: the caller gets no lab.
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("make lab: %w", err), l.close())
@@ -95,6 +99,8 @@ func newLab(card, peer string) (_ *lab, err error) {
 	if card == "" {
 		err = netlab.Veth(
 			netlab.End{Namespace: l.dut.ns, Name: l.dut.name, MAC: netlab.MACA, Addresses: []netip.Prefix{ownAddr}},
+			// Without an address: a kernel with one would answer, ask and forward, and what comes back
+			// is for the counter alone.
 			netlab.End{Namespace: l.gen.ns, Name: l.gen.name, MAC: netlab.MACB},
 		)
 	} else {
@@ -120,12 +126,14 @@ func (l *lab) takeCards() error {
 		if err != nil {
 			return err
 		}
+		// Before anything else can fail: whatever becomes of the lab, the card goes home.
 		l.closers = append(l.closers, func() error { return b.giveBack(e.ns) })
 		err = e.ns.Do(func() error {
 			card, err := netlink.LinkByName(e.name)
 			if err != nil {
 				return err
 			}
+			// Of its own, so that the daemon finds a network on it, and the kernel takes it for one that is in use.
 			if e == &l.dut {
 				if err := netlink.AddrAdd(card, &netlink.Addr{IPNet: ipNet(ownAddr)}); err != nil {
 					return err
@@ -141,9 +149,12 @@ func (l *lab) takeCards() error {
 }
 
 // prepareResponder lets the kernel know the peer without asking.
+// Otherwise it would ask for the peer's MAC before its first echo reply, and nobody answers
+// there.
 func (l *lab) prepareResponder() error {
 	err := netlink.NeighSet(&netlink.Neigh{
-		LinkIndex:    l.dut.index,
+		LinkIndex: l.dut.index,
+		// Permanent: it is not asked for again when it has not been heard of for a while.
 		State:        netlink.NUD_PERMANENT,
 		IP:           peerAddr.AsSlice(),
 		HardwareAddr: l.gen.mac,
@@ -168,6 +179,8 @@ func (l *lab) prepareGenerator() (err error) {
 		return err
 	}
 	l.closers = append(l.closers, program.Close)
+	// tcx runs at the ingress of the stack, after the taps: so the socket of roundTrips, which is
+	// bound to all protocols, sees what this drops.
 	tc, err := link.AttachTCX(link.TCXOptions{Program: program, Attach: ebpf.AttachTCXIngress, Interface: l.gen.index})
 	if err != nil {
 		return fmt.Errorf("attach counter: %w", err)
@@ -187,12 +200,16 @@ func (l *lab) prepareGenerator() (err error) {
 
 // packetSocket opens a socket that does not block; with protocol 0 it only sends.
 func packetSocket(index int, protocol uint16) (int, error) {
+	// In network order, as packet(7) has it. 0 is none: bound so, a socket receives nothing.
 	be := protocol<<8 | protocol>>8
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return -1, fmt.Errorf("open packet socket: %w", err)
 	}
+	// Room for replies that come while we look away. Without CAP_NET_ADMIN it stays small; the
+	// bench is root.
 	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20)
+	// Otherwise a socket bound to all protocols gets what others send on the card, too.
 	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
 		unix.Close(fd)
 		return -1, fmt.Errorf("ignore outgoing frames: %w", err)

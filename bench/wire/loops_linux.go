@@ -21,6 +21,7 @@ import (
 // A packetLoop is the one on mdlayher/packet. It answers with our responder, so
 // that only reading and writing differ.
 type packetLoop struct {
+	// Of one goroutine: the loop's, or in step the bench's.
 	conn   *packet.Conn
 	worker *responder.Worker
 	buf    []byte
@@ -53,6 +54,7 @@ func (p *packetLoop) one() error {
 	if err != nil {
 		return err
 	}
+	// One frame a batch, as the library gives them.
 	p.out, _ = p.worker.Handle(time.Now().UnixNano(), [][]byte{p.buf[:n]}, nil, p.out[:0])
 	for _, answer := range p.out {
 		p.conn.WriteTo(answer, from) // what is lost is not counted as a reply
@@ -60,6 +62,7 @@ func (p *packetLoop) one() error {
 	return nil
 }
 
+// startPacket leaves it to Go where it runs, as programs do: off the generator's core, by settle.
 func startPacket(l *lab, a aim) (func() error, error) {
 	p, err := l.packetLoop(a)
 	if err != nil {
@@ -68,11 +71,13 @@ func startPacket(l *lab, a aim) (func() error, error) {
 	return forever(p.one, p.conn.Close), nil
 }
 
+// stepPacket runs the loop on the calling thread. What it reads is there already: it never waits.
 func stepPacket(ctx context.Context, l *lab, q *question, n int) error {
 	p, err := l.packetLoop(q.a)
 	if err != nil {
 		return err
 	}
+	// Unless a frame was lost, that is: no context reaches who waits in Go's poller.
 	p.conn.SetDeadline(time.Now().Add(stepLimit))
 	return errors.Join(inStep(ctx, q, n, p.one), p.conn.Close())
 }
@@ -105,6 +110,7 @@ func (p *arpLoop) one() error {
 	if err != nil {
 		return err
 	}
+	// Its socket is bound to ARP, of which replies come as well.
 	if request.Operation == arp.OperationRequest && p.prefix.Contains(request.TargetIP) {
 		p.client.Reply(request, p.mac, request.TargetIP)
 	}
@@ -140,6 +146,7 @@ func inStep(ctx context.Context, q *question, n int, one func() error) error {
 		if err := q.bursts.send(burstSize); err != nil {
 			return err
 		}
+		// As many reads as requests: nobody else sends on this wire, and IPv6 is off in the lab.
 		for range burstSize {
 			if err := one(); err != nil {
 				return err
@@ -158,6 +165,7 @@ func forever(one, shut func() error) (stop func() error) {
 		}
 	}()
 	return func() error {
+		// What one fails with then is the closing, and no news.
 		err := shut()
 		<-done
 		return err

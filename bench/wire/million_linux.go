@@ -58,6 +58,7 @@ func (d *daemonLab) million(ctx context.Context) error {
 	return errors.Join(err, r.stop())
 }
 
+// writeAddresses writes the list as an operator would have it, an address a line.
 func writeAddresses(name string, table *bench.Table) error {
 	f, err := os.Create(name)
 	if err != nil {
@@ -74,6 +75,7 @@ func writeAddresses(name string, table *bench.Table) error {
 // stalls may cost some.
 func (d *daemonLab) askEach(ctx context.Context, table *bench.Table) (answered uint64, err error) {
 	a := aim{name: table.Name, targets: table.Size}
+	// ARP requests: with the shortest way to an answer, and to a row of counters.
 	b, err := newBursts(d.gen.index, d.blank(true), a)
 	if err != nil {
 		return 0, err
@@ -88,6 +90,7 @@ func (d *daemonLab) askEach(ctx context.Context, table *bench.Table) (answered u
 	gap := time.Second * burstSize / askRate
 	due := time.Now()
 	for i := uint64(0); i < table.Size; i += burstSize {
+		// In the table's own order, and each once: bursts by themselves ask at random.
 		for n, f := range b.frames {
 			to := table.Addr(uint32(i) + uint32(n))
 			copy(f[arpTarget:], []byte{byte(to >> 24), byte(to >> 16), byte(to >> 8), byte(to)})
@@ -99,6 +102,7 @@ func (d *daemonLab) askEach(ctx context.Context, table *bench.Table) (answered u
 			return 0, err
 		}
 	}
+	// The counter has counted since the lab was made: what was there before is taken off.
 	var t tally
 	if err := d.collect(&t); err != nil {
 		return 0, err
@@ -111,6 +115,8 @@ func (d *daemonLab) askEach(ctx context.Context, table *bench.Table) (answered u
 }
 
 // addSome adds addresses one by one, and asks for another one meanwhile.
+// Two things are asked: how long a change takes to be in force, and whether anybody else has to wait
+// for it. The other address is asked all the time, by the thread that also asks for the new one.
 func (d *daemonLab) addSome(ctx context.Context, other netip.Addr) error {
 	client := control.NewClient(d.socket())
 	request := d.request(true, other, 0)
@@ -172,6 +178,7 @@ func (d *daemonLab) addSome(ctx context.Context, other netip.Addr) error {
 }
 
 // reload has the daemon read its file again, and take it up.
+// The answer to the request comes when the table is in force.
 func (d *daemonLab) reload(ctx context.Context) error {
 	client := control.NewClient(d.socket())
 	var times []float64

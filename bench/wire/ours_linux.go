@@ -15,8 +15,11 @@ import (
 )
 
 // interfaces is what a responder of ours answers for, to be asked for a.
+// The same as the daemon makes of its configuration: networks and the card's own address cost
+// a look of their own.
 func (l *lab) interfaces(a aim) []responder.Interface {
 	run := responder.PrefixRange(a.prefix)
+	// Few are given one by one, as the kernel gets them; many as the prefix that they are.
 	if a.targets <= 256 {
 		list := a.addresses()
 		run = responder.Range{First: list[0], Last: list[len(list)-1]}
@@ -57,6 +60,7 @@ func (l *lab) worker(a aim) (*responder.Worker, error) {
 	return w, nil
 }
 
+// A handler is the daemon's, but for what its watchdog asks.
 type handler struct{ worker *responder.Worker }
 
 func (h handler) Handle(b *capture.Batch) {
@@ -64,6 +68,7 @@ func (h handler) Handle(b *capture.Batch) {
 }
 
 // openCard opens the responder's card as the daemon does.
+// One worker with the default ring. The filter goes by the MAC address alone, never by the table.
 func (l *lab) openCard() (card *capture.Card, err error) {
 	err = l.dut.ns.Do(func() (err error) {
 		card, err = capture.OpenCard(capture.CardConfig{
@@ -82,6 +87,7 @@ func startOurs(l *lab, a aim) (func() error, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Opened anew for each turn: it must not collect frames while others answer.
 	card, err := l.openCard()
 	if err != nil {
 		return nil, err
@@ -91,6 +97,7 @@ func startOurs(l *lab, a aim) (func() error, error) {
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
+		// The first core is the generator's and the kernel's receiving half's.
 		defer pin(responderCore)()
 		done <- card.Run(ctx, handler{w})
 	}()
@@ -101,6 +108,7 @@ func startOurs(l *lab, a aim) (func() error, error) {
 }
 
 // raise has the kernel kept from frames for a, as shield = true does.
+// It is waited for until it is loaded: what is measured is the shield, not its coming up.
 func (l *lab) raise(a aim) (lower func() error, err error) {
 	var s *shield.Shield
 	err = l.dut.ns.Do(func() (err error) {
@@ -119,6 +127,7 @@ func (l *lab) raise(a aim) (lower func() error, err error) {
 }
 
 // behindShield starts a peer behind a shield.
+// The shield is raised before anybody answers, and lowered when nobody does any more.
 func behindShield(start func(*lab, aim) (func() error, error)) func(*lab, aim) (func() error, error) {
 	return func(l *lab, a aim) (func() error, error) {
 		lower, err := l.raise(a)
@@ -136,6 +145,8 @@ func behindShield(start func(*lab, aim) (func() error, error)) func(*lab, aim) (
 // A stepper sends the next burst whenever the one before has been answered, from
 // within the handler: generator, kernel and responder take turns on one thread, and
 // none waits for another.
+// Run gives it all that the ring holds, up to a batch; a wake-up without frames is how it notices
+// that something was lost.
 type stepper struct {
 	handler
 	bursts *bursts
@@ -146,11 +157,13 @@ type stepper struct {
 }
 
 // patience is how long a stepper waits for requests that do not come.
+// A frame that was lost, to a stall of the machine say, ends no run: after this the next burst goes.
 const patience = 100 * time.Millisecond
 
 func (s *stepper) Handle(b *capture.Batch) {
 	s.handler.Handle(b)
 	s.open -= len(b.Frames)
+	// The ring gave a part of the burst: the rest is on its way.
 	if s.open > 0 && len(b.Frames) > 0 {
 		b.Wake = b.Time + int64(patience)
 		return
@@ -161,6 +174,8 @@ func (s *stepper) Handle(b *capture.Batch) {
 	}
 	s.left--
 	s.open = burstSize
+	// From inside the handler: the answers to this batch have not gone yet when the next burst lies in
+	// the ring. Everything is sent and answered in one thread's turn, and nothing ever waits.
 	s.err = s.bursts.send(burstSize)
 	b.Wake = b.Time + int64(patience)
 }
@@ -177,6 +192,7 @@ func stepOurs(ctx context.Context, l *lab, q *question, n int) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// One burst to begin with: without it Run would wait.
 	s := &stepper{handler: handler{w}, bursts: q.bursts, left: n - 1, open: burstSize, end: cancel}
 	if err := q.bursts.send(burstSize); err != nil {
 		return errors.Join(err, card.Close())

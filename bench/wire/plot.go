@@ -20,6 +20,7 @@ func (r *Report) WritePlot(w io.Writer) error {
 }
 
 func (r *Report) drawTrips(b *strings.Builder) {
+	// Of echo with three aliases, the one question that all are asked who can be.
 	trips := chart.Chart{
 		Left: 630, Title: "share of round trips that took longer, echo, 3 aliases", XName: "microseconds",
 		XMin: 2, XMax: 2000, YMin: 1e-4, YMax: 1,
@@ -28,6 +29,7 @@ func (r *Report) drawTrips(b *strings.Builder) {
 	}
 	trips.Frame(b)
 	i := 0
+	// Those that differ; more lines could not be told apart.
 	for _, peer := range []string{"ipalias", "kernel", "mdlayher/packet", "gvisor"} {
 		if row := r.Find(peer, "echo", 3); row != nil && len(row.Trips) > 0 {
 			trips.Curve(b, i, chart.Curve{Name: peer, Points: tail(row.Trips)})
@@ -37,6 +39,8 @@ func (r *Report) drawTrips(b *strings.Builder) {
 }
 
 // tail turns a histogram into the share that lies above the upper end of each bucket.
+// On logarithmic axes the share that took longer shows the rare slow ones, which a
+// histogram hides.
 func tail(buckets []Bucket) (points []chart.Point) {
 	total, above := 0, 0
 	for _, b := range buckets {
@@ -45,6 +49,7 @@ func tail(buckets []Bucket) (points []chart.Point) {
 	above = total
 	for _, b := range buckets {
 		above -= b.Count
+		// Where nobody is above there is nothing to draw on a logarithmic axis.
 		y := float64(above) / float64(total)
 		if y > 0 {
 			points = append(points, chart.Point{X: b.UpTo, Y: y, Low: y, High: y})
@@ -78,6 +83,7 @@ func (r *Report) bars(b *strings.Builder) {
 				colour = chart.Colours[0]
 			}
 			s := spread(row.Replies)
+			// From zero, and linear: the length of a bar is what it says.
 			x := func(v float64) float64 { return left + width*v/most }
 			fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="end">%s</text><rect x="%d" y="%d" width="%.1f" height="%d" fill="%s"/>`+
 				`<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="black"/><text x="%.1f" y="%d">%.0f</text>`+"\n",

@@ -14,6 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Peers that are programs run as their users run them: as processes that bind to the card and
+// are asked from the other end. They can't be led in step, so they are measured on two cores alone.
+
 // programPeers lists the peers that are programs: our daemon, farpd, and what the
 // options name.
 func programPeers(o Options) ([]peer, error) {
@@ -23,8 +26,11 @@ func programPeers(o Options) ([]peer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("find daemon: %w", err)
 		}
+		// Beside "ipalias", which is the same code in this process: what differs is what the daemon
+		// does besides.
 		list = append(list, peer{name: "ipaliasd", program: true, slow: true, start: startDaemon(path)})
 	}
+	// Where it is installed: it is a comparison that most can do without.
 	if path, err := exec.LookPath("farpd"); err == nil {
 		list = append(list, peer{
 			name: "farpd", program: true, arp: true, slow: true,
@@ -56,6 +62,7 @@ func startDaemon(path string) func(*lab, aim) (func() error, error) {
 			return nil, err
 		}
 		stop, err := l.run(a, false, path, "-i", l.dut.name, "-a", a.span(),
+			// A directory of its own all the same: the default one may be a running daemon's.
 			"--ephemeral", "--state", dir, "--socket", filepath.Join(dir, "control.sock"))
 		if err != nil {
 			return nil, errors.Join(err, os.RemoveAll(dir))
@@ -118,6 +125,7 @@ func (p *process) stop() error {
 	p.cmd.Process.Signal(unix.SIGTERM)
 	select {
 	case <-p.ended:
+	// A peer that does not end would go on answering beside the next one.
 	case <-time.After(stopLimit):
 		p.cmd.Process.Kill()
 		<-p.ended
@@ -129,6 +137,8 @@ func (p *process) stop() error {
 func (p *process) said() string { return strings.TrimSpace(p.output.String()) }
 
 // awaitAnswers asks until each of the first addresses of a has been answered for.
+// A program that runs does not answer yet. All of the first must have in one go: some programs take
+// up their addresses one after the other.
 func (l *lab) awaitAnswers(a aim, arp bool, ended <-chan struct{}) error {
 	fd, err := packetSocket(l.gen.index, unix.ETH_P_ALL)
 	if err != nil {

@@ -8,6 +8,10 @@ import (
 	"github.com/cilium/ebpf/asm"
 )
 
+// Two BPF programs, written as instructions and not in C: that takes no compiler where the bench
+// runs, and no object file that nobody can read. Registers: R6 counts, R7 and R8 are the frame's
+// begin and end, R9 is the state in the map; R1 to R5 do not survive a call of the kernel's.
+
 // What the generator and its program share: one value of an array map, in words of
 // eight bytes. The program reads and writes it in place.
 const (
@@ -49,6 +53,7 @@ const (
 )
 
 // words makes an array map of one value.
+// One value, so that a program reaches it by a constant pointer (LoadMapValue), without a look-up.
 func words(size uint32) (*ebpf.Map, error) {
 	m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: size, MaxEntries: 1})
 	if err != nil {
@@ -67,12 +72,15 @@ func generator(state *ebpf.Map, frame []byte) (*ebpf.Program, error) {
 		asm.LoadMem(asm.R8, asm.R1, 4, asm.Word), // data_end
 		asm.Mov.Reg(asm.R2, asm.R7),
 		asm.Add.Imm(asm.R2, int32(len(frame))),
+		// The verifier lets no access to the frame pass without this comparison.
 		asm.JGT.Reg(asm.R2, asm.R8, "drop"),
 		asm.LoadMapValue(asm.R9, state.FD(), 0),
 		asm.FnKtimeGetNs.Call(),
+		// Past the end, or not due yet: the frame is dropped, and its try is over in nanoseconds.
 		asm.LoadMem(asm.R1, asm.R9, genStop, asm.DWord),
 		asm.JGT.Reg(asm.R0, asm.R1, "drop"),
 		asm.LoadMem(asm.R1, asm.R9, genInterval, asm.DWord),
+		// Without an interval nothing is kept of when the next is due.
 		asm.JEq.Imm(asm.R1, 0, "send"),
 		asm.LoadMem(asm.R2, asm.R9, genNext, asm.DWord),
 		asm.JGT.Reg(asm.R2, asm.R0, "drop"),
@@ -85,6 +93,7 @@ func generator(state *ebpf.Map, frame []byte) (*ebpf.Program, error) {
 		asm.StoreMem(asm.R9, genNext, asm.R2, asm.DWord),
 		asm.StoreMem(asm.R9, genLast, asm.R0, asm.DWord).WithSymbol("send"),
 		asm.LoadMem(asm.R6, asm.R9, genSent, asm.DWord),
+		// The first frame starts the clock: what the kernel does before it is no part of the time.
 		asm.JNE.Imm(asm.R6, 0, "going"),
 		asm.StoreMem(asm.R9, genFirst, asm.R0, asm.DWord),
 		asm.LoadMem(asm.R1, asm.R9, genFor, asm.DWord),
@@ -109,6 +118,7 @@ func generator(state *ebpf.Map, frame []byte) (*ebpf.Program, error) {
 }
 
 // target leaves a random target in R4.
+// Times the number of targets, and the upper half of that: Lemire's way without a division.
 func target() asm.Instructions {
 	return asm.Instructions{
 		asm.LoadMem(asm.R1, asm.R9, genRandom, asm.DWord),
@@ -133,6 +143,7 @@ func target() asm.Instructions {
 
 // patchEcho writes target (R4) and sequence number (R6) into an echo request, and
 // both checksums.
+// RFC 1071: the sums over what never changes are worked out here, in Go; the program adds what does.
 func patchEcho(frame []byte) asm.Instructions {
 	ins := asm.Instructions{
 		asm.Mov.Reg(asm.R1, asm.R4),
@@ -158,6 +169,7 @@ func patchEcho(frame []byte) asm.Instructions {
 }
 
 // foldInto stores the checksum of the sum in R1. It uses R2.
+// Twice: the first fold may carry once more.
 func foldInto(at int16) asm.Instructions {
 	fold := asm.Instructions{
 		asm.Mov.Reg(asm.R2, asm.R1),
@@ -198,6 +210,7 @@ const sampleEvery = 1024
 
 // counter builds the program that sees every frame that comes back, before any
 // protocol does: it counts and drops, all but a sample.
+// It counts by what a frame is, and not whether it is right: that is what the sample is for.
 func counter(state *ebpf.Map) (*ebpf.Program, error) {
 	const (
 		skbData, skbEnd = 76, 80 // in struct __sk_buff
@@ -223,7 +236,10 @@ func counter(state *ebpf.Map) (*ebpf.Program, error) {
 		asm.LoadMem(asm.R1, asm.R7, arpOp, asm.Half).WithSymbol("arp"),
 		asm.HostTo(asm.BE, asm.R1, asm.Half),
 		asm.JNE.Imm(asm.R1, 2, "other"),
+		// Atomic, for frames may come on several processors at once: a program that answers runs where it
+		// likes.
 		asm.AddAtomic.Mem(asm.R9, asm.R6, asm.DWord, countReplies).WithSymbol("reply"),
+		// Another processor may have counted on meanwhile: then a sample more or less is let through.
 		asm.LoadMem(asm.R6, asm.R9, countReplies, asm.DWord),
 		asm.And.Imm(asm.R6, sampleEvery-1),
 		asm.JNE.Imm(asm.R6, 1, "drop"),

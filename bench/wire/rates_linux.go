@@ -21,14 +21,18 @@ const (
 var backOffs = []float64{1, 0.95, 0.85}
 
 // highest measures the rate of replies while the generator does its utmost.
+// Beyond what is answered frames are lost, at the ring, at the socket or in the kernel's backlog.
+// What counts is how many replies come while that is so.
 func (l *lab) highest(ctx context.Context, row *Row, q *question) error {
 	t, err := l.send(ctx, q, 0, roundTime)
 	if err != nil {
 		return err
 	}
+	// A peer that answers twice would win.
 	if t.replies > t.sent {
 		return fmt.Errorf("%d replies to %d requests", t.replies, t.sent)
 	}
+	// Otherwise all that was counted may have been wrong.
 	if t.replies > 2*sampleEvery && t.checked == 0 {
 		return errors.New("no reply of the sample arrived")
 	}
@@ -49,6 +53,8 @@ func (l *lab) lossFree(ctx context.Context, row *Row, q *question) error {
 		}
 		return t.offered(), nil
 	}
+	// The highest rate was measured under an overload that a responder may be slower in: so the search
+	// goes a bit above it.
 	low, high := row.Median()/3, 1.1*row.Median()
 	for range steps {
 		try := (low + high) / 2

@@ -13,6 +13,7 @@ import (
 // Run builds the lab, measures every peer in it and takes it away again, also when
 // ctx ends early. It takes some three minutes for five rounds. It needs root
 // and a kernel that runs XDP programs on live frames (Linux 5.18) and tcx (6.6).
+// The report is whole or there is none.
 func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	l, err := newLab(o.Card, o.Peer)
 	if err != nil {
@@ -34,6 +35,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	defer undo()
 	// Live frames go out in the namespace of the thread that asks for it.
 	err = l.gen.ns.Do(func() error {
+		// Of the thread that Do runs this on; it makes all system calls of the generator.
 		defer pin(generatorCore)()
 		for _, arp := range []bool{false, true} {
 			for _, a := range []aim{few, large} {
@@ -60,6 +62,7 @@ func (l *lab) cards() string {
 }
 
 // withoutShield leaves out who needs a shield, where there can be none.
+// Tried once, here, and not in the middle of a round.
 func (l *lab) withoutShield(r *Report, peers []peer) ([]peer, error) {
 	lower, err := l.raise(few)
 	if err == nil {
@@ -79,6 +82,8 @@ func (l *lab) withoutShield(r *Report, peers []peer) ([]peer, error) {
 }
 
 // measure puts one question to each peer: all of them in each round, in turn.
+// First all rounds on two cores and then those on one: live frames need a program on the card, whose
+// cost must not be in the other figures.
 func (l *lab) measure(ctx context.Context, o Options, r *Report, peers []peer, arp bool, a aim) (err error) {
 	q, err := l.question(arp, a)
 	if err != nil {
@@ -99,6 +104,7 @@ func (l *lab) measure(ctx context.Context, o Options, r *Report, peers []peer, a
 }
 
 // A session is one question to several peers.
+// Its methods run on the generator's thread.
 type session struct {
 	*lab
 	q        *question
@@ -121,6 +127,7 @@ func (s *session) each(ctx context.Context, begins string, what func(p *peer, ro
 }
 
 // onTwoCores has the generator on one and the responders on another.
+// These are rates and no costs: what an answer takes is spent in part on the generator's core.
 func (s *session) onTwoCores(ctx context.Context) (err error) {
 	if err := s.goLive(ctx, s.q); err != nil {
 		return err
@@ -128,11 +135,14 @@ func (s *session) onTwoCores(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, s.goPlain()) }()
 	s.report.Live = s.live
 	for round := range s.report.Rounds {
+		// In each round again: the machine is not the same all the time.
 		alone, err := s.alone(ctx, s.q)
 		if err != nil {
 			return err
 		}
 		s.report.Generator = append(s.report.Generator, alone)
+		// All peers within a round, not all rounds of a peer: a minute in which the machine was slow would
+		// otherwise be one peer's.
 		err = s.each(ctx, fmt.Sprintf("round %d of %d", round+1, s.report.Rounds), func(p *peer, row *Row) error {
 			rounds := s.report.Rounds
 			if p.late > 0 {
@@ -169,6 +179,7 @@ func (s *session) onOneCore(ctx context.Context) error {
 // round what is measured once, the loss-free rate and round trips.
 func (l *lab) turn(ctx context.Context, p *peer, row *Row, q *question, last bool) error {
 	l.manner = p.manner
+	// Started anew for each turn: between turns nobody else may answer.
 	stop, err := p.start(l, q.a)
 	if err != nil {
 		return err
@@ -178,6 +189,7 @@ func (l *lab) turn(ctx context.Context, p *peer, row *Row, q *question, last boo
 		if err := l.highest(ctx, row, q); err != nil || !last || p.name == nobody {
 			return err
 		}
+		// It takes some ten seconds a peer: so it is looked for where somebody compares.
 		if (p.name == kernel || p.name == ours || p.name == shielded) && q.a.targets <= 256 {
 			if err := l.lossFree(ctx, row, q); err != nil {
 				return err

@@ -14,6 +14,7 @@ const burstSize = 64
 
 // A bursts sends requests the ordinary way, through a packet socket, a burst a
 // system call: on the calling thread, and in step with it.
+// It may not be copied: its headers point into it.
 type bursts struct {
 	fd     int
 	a      aim
@@ -44,6 +45,7 @@ func newBursts(index int, template []byte, a aim) (*bursts, error) {
 		return nil, fmt.Errorf("bypass queueing discipline: %w", err)
 	}
 	b := &bursts{fd: fd, a: a, rng: 0x9e3779b97f4a7c15}
+	// Built once: iovecs point at the frames, which do not move, since b holds them.
 	for i := range b.frames {
 		b.frames[i] = append([]byte(nil), template...)
 		b.iovs[i].Base = unsafe.SliceData(b.frames[i])
@@ -60,6 +62,8 @@ func newBursts(index int, template []byte, a aim) (*bursts, error) {
 func (b *bursts) close() error { return unix.Close(b.fd) }
 
 // send aims each of n frames at another random target, and sends them.
+// It returns when the kernel has all of them. Over a veth they have arrived then, and the kernel's
+// own answers, too.
 func (b *bursts) send(n int) error {
 	for _, f := range b.frames[:n] {
 		b.aim(f)
@@ -74,6 +78,7 @@ func (b *bursts) put(n int) error {
 		switch errno {
 		case 0:
 			i += int(done)
+		// Tried again at once: the thread has nothing else to do, and a sleep would be a gap.
 		case unix.EINTR, unix.EAGAIN, unix.ENOBUFS: // the card's queue is full: it empties
 		default:
 			return fmt.Errorf("send requests: %w", errno)

@@ -13,8 +13,11 @@ const stepBursts = 2000
 // oneCore measures what a request costs from its sending to its reply's arrival
 // where one core does everything in turn: generator, kernel, responder, kernel.
 // The calling thread is pinned.
+// It compares what an answer costs, whoever's core that would be on: the rates on two cores leave out
+// what the kernel spends on the generator's.
 func (l *lab) oneCore(ctx context.Context, p *peer, row *Row, q *question) error {
 	n := stepBursts
+	// A loop that is ten times slower is measured for as long.
 	if p.slow {
 		n /= 10
 	}
@@ -44,6 +47,7 @@ func (l *lab) oneCore(ctx context.Context, p *peer, row *Row, q *question) error
 		return err
 	}
 	sent := uint64(n) * burstSize
+	// In step nothing may be lost: a request without a reply would be a cheap one.
 	if replies := after - before; p.name != nobody && replies != sent {
 		return fmt.Errorf("in step on one core: %d replies to %d requests", replies, sent)
 	}

@@ -10,8 +10,10 @@ import (
 )
 
 // WriteText writes the report for people.
+// Three tables of the same rows: as one it would be wider than any screen.
 func (r *Report) WriteText(w io.Writer) error {
 	fmt.Fprintf(w, "%s\n%s, %d rounds in turn, frames of %d bytes, random targets; medians\n", r.Machine, r.Cards, r.Rounds, r.Frame)
+	// What the generator can do stands first: no rate below is worth anything that comes near it.
 	if alone := bench.Quantile(r.Generator, 0.5); alone > 0 {
 		fmt.Fprintf(w, "the generator alone: %.0fK frames a second\n", alone/1e3)
 	} else if !r.Live {
@@ -53,7 +55,9 @@ after rest   the first round trip after %v without traffic
 	return err
 }
 
+// rates, trips and costs give the cells of a row in one of the tables, nil for none.
 func (row *Row) rates() []string {
+	// Thousands without a fraction: the rounds differ by more than that.
 	thousands := func(v float64) string { return fmt.Sprintf("%.0fK", v/1e3) }
 	s := spread(row.Replies)
 	return []string{
@@ -64,6 +68,7 @@ func (row *Row) rates() []string {
 }
 
 func (row *Row) trips() []string {
+	// Who was not asked one at a time has no line in that table.
 	if row.P50 == 0 {
 		return nil
 	}
@@ -86,6 +91,7 @@ func (row *Row) costs() []string {
 }
 
 // known is text if there is something to tell.
+// 0 is never a result here: what was not measured has it.
 func known(v float64, text string) string {
 	if v == 0 {
 		return "-"

@@ -11,6 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// The machine is shared, and has two cores. What can be done about that: who sends and who answers
+// have a core each, all of it goes before what else runs, and every comparison is within a round.
+
 // The cores of generator and responder, among those that the process may use.
 const (
 	generatorCore = 0
@@ -33,6 +36,7 @@ func cores(allowed unix.CPUSet, which int, others bool) (set unix.CPUSet) {
 
 // pin keeps the calling thread on a core until unpin is called. Where there is only
 // one, or pinning is not permitted, things go slower, not wrong.
+// The calling goroutine must be locked to its thread.
 func pin(core int) (unpin func()) {
 	var had unix.CPUSet
 	if unix.SchedGetaffinity(0, &had) != nil || allowed.Count() < 2 {
@@ -68,6 +72,7 @@ var allowed = func() (set unix.CPUSet) {
 // generator, and slow it down. And it puts them before whatever else
 // the machine has to do.
 func settle() (undo func(), err error) {
+	// With one core alone everything shares it: figures then are of little use, and there is no error.
 	others := allowed
 	if allowed.Count() > 1 {
 		others = cores(allowed, generatorCore, true)
@@ -76,6 +81,8 @@ func settle() (undo func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("read priority: %w", err)
 	}
+	// Nice and not real-time: with SCHED_FIFO the kernel's ksoftirqd got no turn on the generator's
+	// core, and a program that answers not one frame.
 	if err := setThreads(&others, -20); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// What a process takes, by /proc: RSS as ps shows it would count the kernel's rings and shared pages
+// as the daemon's, and times in ticks would be zero.
+
 // memory is RssAnon and RssShmem of a process, in bytes.
 // RssFile is left out: the program's own pages, which others may share, and the rings of
 // packet sockets, which the kernel counts there.
@@ -34,6 +37,7 @@ func memory(pid int) (float64, error) {
 }
 
 // cpuTime is what all threads of a process have run.
+// /proc/PID/schedstat has the main thread's alone: so all threads are added up.
 func cpuTime(pid int) (time.Duration, error) {
 	// A thread that ended in between takes its time with it. At rest none does.
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
