@@ -16,7 +16,7 @@ into() {
 
 mkdir -p "$to/bin"
 install -m 755 bin/ipaliasd bin/ipalias "$to/bin"
-into share/doc/ipalias README.md CHANGELOG.md LICENSE docs/*.md
+into share/doc/ipalias README.md CHANGELOG.md LICENSE SECURITY.md docs/*.md
 into share/doc/ipalias/examples packaging/ipalias.toml packaging/systemd/net-admin.conf \
 	packaging/grafana/ipalias.json packaging/prometheus/ipalias.rules.yaml
 for page in packaging/man/*.[1-9]; do
