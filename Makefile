@@ -10,7 +10,9 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PROGRAMS    := bin/ipaliasd bin/ipalias
-LDFLAGS     := -X github.com/ipalias/ipalias/internal/version.version=$(VERSION)
+# Without the tables of a debugger, which are half of a package. The names that
+# traces and perf need stay.
+LDFLAGS     := -w -X github.com/ipalias/ipalias/internal/version.version=$(VERSION)
 
 # VERSION says it already, and git refuses to tell a user about a tree that is
 # another's: go would then fail to build a clone made by somebody else.
