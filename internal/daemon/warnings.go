@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/ipalias/ipalias/internal/config"
@@ -45,11 +46,31 @@ func (t *table) say(configured []wanted, hosts []config.Host, found []responder.
 			more++
 		}
 	}
+	before := t.warned
 	t.warn(doubts, more)
+	t.sayBack(configured, before)
 	if more > 0 {
 		doubts = append(doubts, doubt{Warning: config.Warning{Place: config.Place{File: configured[0].Card}, Msg: fmt.Sprintf("%d more aliases are not answered for", more)}})
 	}
 	return doubts
+}
+
+// sayBack logs which single addresses are answered for that a warning was about before: the
+// host gave one up, say, or another gateway took over.
+func (t *table) sayBack(configured []wanted, before map[string]responder.Range) {
+	var back []netip.Addr
+	for text, about := range before {
+		if _, holds := t.warned[text]; holds || !about.Single() {
+			continue
+		}
+		if slices.ContainsFunc(configured, func(c wanted) bool { return t.responder.Answers(c.Name, about.First) }) {
+			back = append(back, about.First)
+		}
+	}
+	slices.SortFunc(back, netip.Addr.Compare)
+	for _, a := range back[:min(len(back), maxWarnings)] {
+		t.log.Info("this alias is answered for now", "address", a)
+	}
 }
 
 // told gives the warnings about a configuration, those of reading it and those of the cards
