@@ -25,9 +25,9 @@ type ledger struct {
 	mask  uint32   // the row number in a slot of index; the rest is the tag
 	valid uint32   // so many rows, from number 2 on, are those of aliases for certain
 
-	next   uint32 // the first row that was never used
+	next   uint32 // from here on no row is used
 	last   atomic.Uint32
-	free   uint32 // a row that is nobody's again, whose rx is the next one's number; 0: none
+	free   uint32 // a run of rows that are nobody's again, see spare; 0: none
 	filled int    // slots of index that are not free
 	live   int    // rows in use
 
@@ -43,6 +43,8 @@ type ledger struct {
 	goal     uint64        // the removal that all rows are gone through for
 	position uint32        // the row that comes next in that
 	cleanEnd uint32        // rows from here on are newer than the goal
+	run      uint32        // from this row to position all are nobody's; 0: the last one is somebody's
+	runGiven uint32        // of these, up to where memory was given back
 	born     []uint32      // of rows that are made meanwhile: the newest removal then; else 0
 	bornEnd  uint32        // from here on all are 0
 
@@ -141,16 +143,18 @@ func (l *ledger) tag(h uint32) uint32 { return h * (l.mask + 1) }
 // add gives an address without a row a new one; 0 if there are as many as there may
 // be. The worker calls it, for an alias.
 func (l *ledger) add(a, h uint32) uint32 {
+	if l.free == 0 {
+		l.endRun() // what clean is just putting together; or rows would spread while it runs
+	}
 	var n uint32
 	switch {
 	case l.free != 0:
-		n = l.free
-		l.free = uint32(l.rows[n].rx.load())
+		n = l.takeFree()
 		l.rows[n].set(a)
 	case int(l.next) < len(l.rows):
 		n = l.next
 		l.next++
-		atomic.StoreUint32(&l.rows[n].addr, a)
+		l.rows[n].set(a)
 		l.last.Store(l.next)
 	default:
 		return 0
@@ -202,10 +206,24 @@ func (l *ledger) drop(n uint32) {
 	l.live--
 }
 
-// reuse puts a row that is nobody's to those that are used next.
-func (l *ledger) reuse(n uint32) {
+// spare puts rows that are nobody's, from n on, to those that are used next. The
+// first one of such a run holds in rx where the next run begins, and in tx how many it
+// is; what the others hold does not matter, so that their memory can be given back.
+func (l *ledger) spare(n, rows uint32) {
 	atomic.StoreUint64((*uint64)(&l.rows[n].rx), uint64(l.free))
+	atomic.StoreUint64((*uint64)(&l.rows[n].tx), uint64(rows))
 	l.free = n
+}
+
+// takeFree takes the first row of the first run.
+func (l *ledger) takeFree() (n uint32) {
+	n = l.free
+	rows := uint32(l.rows[n].tx.load())
+	l.free = uint32(l.rows[n].rx.load())
+	if rows > 1 {
+		l.spare(n+1, rows-1)
+	}
+	return n
 }
 
 // read gives the address of row n, 0 for none, and what it counts; any goroutine may

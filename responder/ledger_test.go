@@ -45,7 +45,7 @@ func TestLedgerAgainstMap(t *testing.T) {
 			gone := live[i]
 			live[i], live = live[len(live)-1], live[:len(live)-1]
 			l.drop(rows[gone])
-			l.reuse(rows[gone])
+			l.spare(rows[gone], 1)
 			delete(rows, gone)
 		}
 	}

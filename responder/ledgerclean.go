@@ -6,6 +6,9 @@ const (
 	cleanAtOnce = 256  // addresses that are dropped one by one, in the batch that learns of them
 	cleanStep   = 128  // rows that are looked at in a batch otherwise
 	cleanIdle   = 4096 // the same in one without a frame, where nobody waits
+
+	givenRows = 1 << 17 // rows that are nobody's any more, one behind the other: their memory goes in such pieces
+	givenLeft = 1 << 14 // and the rest of them if it is no less
 )
 
 // clean takes the rows of removed aliases out, and tells whether all are. A few go at
@@ -45,10 +48,13 @@ func (l *ledger) clean(t *table, m *removal, step uint32) (done bool) {
 			l.drop(n)
 			a = 0
 		}
-		if a == 0 {
-			l.reuse(n)
+		if a != 0 {
+			l.endRun()
+		} else if l.run == 0 {
+			l.run, l.runGiven = n, n
 		}
 	}
+	l.giveBack(givenRows)
 	newest := l.goal == m.number
 	if newest {
 		l.valid = l.position - rowsStart
@@ -67,7 +73,25 @@ func (l *ledger) clean(t *table, m *removal, step uint32) (done bool) {
 // begin has all rows gone through from the first one on.
 func (l *ledger) begin() {
 	l.goal, l.position, l.cleanEnd, l.valid = l.cleaning.number, rowsStart, l.next, 0
-	l.free = 0 // these are met again
+	l.free, l.run = 0, 0 // these are met again
+}
+
+// endRun is when position is no longer behind rows that are nobody's: these can be used.
+func (l *ledger) endRun() {
+	if l.run != 0 {
+		l.giveBack(givenLeft)
+		l.spare(l.run, l.position-l.run)
+		l.run = 0
+	}
+}
+
+// giveBack gives the memory of rows that are nobody's back to the system if it is that of
+// so many.
+func (l *ledger) giveBack(least uint32) {
+	if l.run != 0 && l.position-l.runGiven >= least {
+		zeroMemory(l.rows[l.runGiven:l.position])
+		l.runGiven = l.position
+	}
 }
 
 // join goes on with a newer removal than the one that is being carried out.
@@ -93,6 +117,15 @@ func (l *ledger) end() {
 	zeroMemory(l.born[:l.bornEnd])
 	l.cleaning.gone.Store(nil)
 	l.valid, l.cleaning, l.bornEnd = allValid, nil, 0
+	if l.run != 0 && l.position == l.next { // there is nothing behind them
+		l.giveBack(givenLeft)
+		l.next, l.run = l.run, 0
+		l.last.Store(l.next)
+	}
+	l.endRun()
+	if l.old == nil && len(l.index) > 4*slotsFor(l.live) {
+		l.grow()
+	}
 }
 
 // dropRun drops the rows of addresses that went just now.
@@ -108,7 +141,7 @@ func (l *ledger) dropRun(first, last uint32) {
 func (l *ledger) forget(n uint32) {
 	l.drop(n)
 	if l.cleaning == nil || n < l.position || n >= l.cleanEnd {
-		l.reuse(n)
+		l.spare(n, 1)
 	}
 }
 

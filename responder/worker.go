@@ -180,7 +180,12 @@ func (w *Worker) tidy(idle bool) {
 	for _, l := range w.set.links {
 		m := l.removals[w.number]
 		l.faults[w.number].forget(m)
-		if !l.ledgers[w.number].clean(l.table, m, step) {
+		own := l.ledgers[w.number]
+		done := own.clean(l.table, m, step)
+		if idle {
+			own.settle(cleanIdle)
+		}
+		if !done || own.old != nil {
 			w.untidy = true
 		}
 	}
