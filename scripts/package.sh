@@ -46,6 +46,20 @@ sh scripts/install.sh dist/root /usr
 gzip -9n dist/root/usr/share/man/man*/*
 # There is one of these in /etc.
 rm dist/root/usr/share/doc/ipalias/examples/ipalias.toml
+# What is linked into the programs comes with its license, as nearly all of them ask.
+# A module without one stops it: there nobody may.
+third=dist/root/usr/share/doc/ipalias/third-party-licenses.txt
+modules=$("$GO" list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' ./cmd/ipaliasd ./cmd/ipalias | sort -u)
+echo "$modules
+Go $("$GO" env GOVERSION) $("$GO" env GOROOT)" | while read -r module version dir; do
+	printf '==== %s %s\n\n' "$module" "$version"
+	cat "$dir"/LICENSE*
+	for notice in "$dir"/NOTICE*; do
+		[ ! -e "$notice" ] || cat "$notice"
+	done
+	printf '\n'
+done >$third
+chmod 644 $third
 # What Debian's policy (4.4, 12.5 and 12.7) wants of each package.
 install -m 644 packaging/copyright dist/root/usr/share/doc/ipalias/copyright
 printf 'ipalias (%s) unstable; urgency=medium\n\n  * What changed is in CHANGELOG.md, beside this file.\n\n -- %s  %s\n' \

@@ -90,6 +90,10 @@ alike() {
 	for file in copyright changelog.gz; do
 		grep -qx "/usr/share/doc/ipalias/$file" "$work/deb.files" || fail "no $file"
 	done
+	dpkg-deb --fsys-tarfile "$work/1.0.0.deb" | tar -xO ./usr/share/doc/ipalias/third-party-licenses.txt >"$work/licenses"
+	for module in $("${GO:-go}" version -m bin/ipaliasd bin/ipalias | awk '$1 == "dep" { print $2 }'); do
+		grep -q "^==== $module " "$work/licenses" || fail "no license of $module"
+	done
 	for page in man8/ipaliasd.8 man8/ipalias.8 man5/ipalias.toml.5; do
 		grep -qx "/usr/share/man/$page.gz" "$work/deb.files" || fail "no page $page"
 	done
