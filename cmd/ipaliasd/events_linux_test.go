@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -229,6 +230,20 @@ func TestConflict(t *testing.T) {
 			t.Errorf("no %q in the log", want)
 		}
 	}
+}
+
+// Of many changes in a row each is announced, those too that come while as many are under way
+// as are announced side by side.
+func TestManyChangesAreAnnounced(t *testing.T) {
+	a, b := lab(t)
+	p := ipaliasd(t, a, "-c", file(t, howto))
+	conn := socket(t, b)
+	var addresses []string
+	for n := range 60 {
+		addresses = append(addresses, fmt.Sprintf("172.16.3.%d", 110+n))
+		p.edit(t, control.Add, fmt.Sprintf("v0:n%d", n), addresses[n])
+	}
+	awaitAnnouncements(t, conn, addresses...)
 }
 
 // Aliases are announced again without a reason, but for those that another host claims.

@@ -105,7 +105,7 @@ func (c *card) amend(next []wanted, iface string, lose, gain responder.Alias) ([
 	c.shield()
 	c.stir()
 	if err == nil && len(fresh) > 0 && c.facts.Carrier && c.session != nil && c.session.started() {
-		c.session.announceAlso(c.table.announcements(fresh))
+		c.announceFresh(fresh)
 	}
 	return warnings, err
 }

@@ -209,7 +209,7 @@ func (c *card) change(configured []wanted) ([]doubt, error) {
 		case c.table.mostly(fresh):
 			c.session.announce(c.table.targets())
 		default:
-			c.session.announceAlso(c.table.announcements(fresh))
+			c.announceFresh(fresh)
 		}
 		return warnings, nil
 	}

@@ -88,5 +88,6 @@ func (c *card) tick(now time.Time) {
 		claims += c.table.responder.VerdictCounts(c.table.published[n].Name)[responder.ARPConflict]
 	}
 	c.summary.report(now, stats, claims)
+	c.catchUp()
 	c.reannounce(now)
 }

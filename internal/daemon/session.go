@@ -58,8 +58,9 @@ type session struct {
 	announceCtx    context.Context // of all that is being announced
 	stopAnnouncing context.CancelFunc
 	// Shared by all announcers, so that two changes in a row are not twice the broadcasts a second.
-	pace announce.Pacer
-	told map[string]time.Time // when an interface's aliases were last announced all, see reannounce
+	pace    announce.Pacer
+	backlog backlog              // what is to be announced, too
+	told    map[string]time.Time // when an interface's aliases were last announced all, see reannounce
 }
 
 // openSession opens the card. Frames collect from now on, and are answered from
@@ -145,6 +146,7 @@ func (s *session) announce(targets iter.Seq[announce.Target]) {
 	s.stopAnnouncing()
 	s.announcing.Wait()
 	s.announceCtx, s.stopAnnouncing = context.WithCancel(s.ctx)
+	s.backlog = backlog{} // it is among the targets
 	s.announceAlso(targets)
 }
 
