@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/ipalias/ipalias/internal/control"
+	"github.com/ipalias/ipalias/internal/netlab"
 	"github.com/ipalias/ipalias/responder"
 )
 
@@ -83,4 +84,31 @@ exclude = ["10.64.0.7", "10.64.9.0/24"]
 	if l := show.Interfaces[0].Labels[0]; l.Uncounted.RxPackets != 1 || l.Counters != l.Uncounted {
 		t.Errorf("v0:1 counted %+v, %+v of it for no single address; want one packet", l.Counters, l.Uncounted)
 	}
+}
+
+// Nothing is answered for on a card that is not there, whether it was before or not.
+func TestShowAddressWithoutCard(t *testing.T) {
+	a, _ := lab(t)
+	p := ipaliasd(t, a, "-c", file(t, howto+"[interface.v9]\nwait = true\naliases = { \"v9:0\" = \"172.16.3.10\" }\n"))
+	reasons := func(want ...string) {
+		t.Helper()
+		show, err := p.client().Address(t.Context(), "172.16.3.10")
+		if err != nil || len(show.Interfaces) != 2 {
+			t.Fatalf("%+v, %v", show, err)
+		}
+		for i, got := range show.Interfaces {
+			if got.Reason != want[i] || got.Answered != (want[i] == "") || got.From != control.FromFile || got.Label != got.Interface+":0" {
+				t.Errorf("%+v, want the reason %q", got, want[i])
+			}
+		}
+	}
+	const missing = "the card does not exist, waiting for it"
+	reasons("", missing)
+	must(t, a, "ip", "link", "set", netlab.CardA, "down")
+	p.wait(t, p.stderr, "the card is down", 1)
+	reasons("the card is down, waiting for it to come up", missing)
+	must(t, a, "ip", "link", "del", netlab.CardA)
+	p.wait(t, p.stderr, "the card does not exist", 2)
+	reasons(missing, missing)
+	p.interrupt(t)
 }

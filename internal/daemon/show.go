@@ -180,7 +180,12 @@ func (d *Daemon) Address(_ context.Context, address string) (*control.AddressSho
 				match.ClaimedBy = claim.Theirs
 			}
 		}
-		locate(&match, w.view, a, g.resolved(w.Name) != nil)
+		published := g.resolved(w.Name) != nil
+		locate(&match, w.view, a, published)
+		wanted := match.From == control.FromFile || match.From == control.Added
+		if wanted && !g.up && (m.Answered || !published) {
+			match.Answered, match.Reason = false, g.state // nobody hears who asks
+		}
 		show.Interfaces = append(show.Interfaces, match)
 	}
 	return show, nil
