@@ -130,6 +130,27 @@ func TestCardBecomesBridgePort(t *testing.T) {
 	}
 }
 
+// A bridge has the MAC address of a port, and none after the last one left it: it is
+// waited for then, by a daemon that runs and by one that starts.
+func TestBridgeWithoutPorts(t *testing.T) {
+	a, b := lab(t, "ping")
+	bridge(t, a)
+	must(t, a, "ip", "link", "set", netlab.CardA, "master", "br0")
+	p := ipaliasd(t, a, "-i", "br0", "-a", "172.16.3.10")
+	for range 2 {
+		must(t, a, "ip", "link", "set", netlab.CardA, "nomaster")
+		if p == nil {
+			p = start(t, a.Command(binary, "-i", "br0", "-a", "172.16.3.10"))
+		}
+		p.wait(t, p.stderr, "the card has no MAC address, waiting for one", 1)
+		must(t, a, "ip", "link", "set", netlab.CardA, "master", "br0")
+		p.wait(t, p.stderr, `msg="the card is up"`, 1)
+		must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.10")
+		p.interrupt(t)
+		p = nil
+	}
+}
+
 // Where nobody answers there is no shield either: what comes for aliases through a
 // port is the bridge's to pass on, and a card of another name is another card's.
 func TestShieldLeavesWithTheCard(t *testing.T) {

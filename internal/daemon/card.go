@@ -117,6 +117,9 @@ func (c *card) prepare() error {
 	if why := facts.Taken(); why != "" {
 		return fmt.Errorf("card %s is %s", c.name, why)
 	}
+	if facts.Nameless() {
+		return nil // it is waited for, as one that is down is
+	}
 	if err := c.adopt(facts); err != nil {
 		return err
 	}

@@ -89,6 +89,10 @@ func (c *card) follow() {
 		c.leave("the card is " + why + "; nothing is answered here until it is released")
 		return
 	}
+	if facts.Nameless() {
+		c.leave("the card has no MAC address, waiting for one")
+		return
+	}
 	// A card that was made again under the same name has another index, and the sockets are still
 	// those of the old one. They go before the table follows, since what is answered from now
 	// on is not theirs.

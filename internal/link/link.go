@@ -63,6 +63,10 @@ func (f Facts) Taken() string {
 	return fmt.Sprintf("%s %s: answer on %[2]s instead", what, f.Master)
 }
 
+// Nameless tells whether the card has no MAC address, as a bridge has none after its last
+// port left (br_stp_recalculate_bridge_id): nothing can be asked of it.
+func (f Facts) Nameless() bool { return f.Encap == Ethernet && len(f.MAC) == 0 }
+
 // Changes lists what is different in f about the card itself since old, as
 // "MTU 1500 -> 9000", for a log. The addresses of other cards are no news of this one.
 func (f Facts) Changes(old Facts) []string {
