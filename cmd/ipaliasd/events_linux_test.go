@@ -246,6 +246,18 @@ func TestManyChangesAreAnnounced(t *testing.T) {
 	awaitAnnouncements(t, conn, addresses...)
 }
 
+// A host that has had an alias all along, and says nothing, is found by asking.
+func TestConflictIsAskedFor(t *testing.T) {
+	a, b := lab(t)
+	must(t, b, "ip", "addr", "add", "172.16.3.10/24", "dev", netlab.CardB)
+	p := ipaliasd(t, a, "-c", file(t, howto))
+	s := p.stats(t, func(s *control.Stats) bool { return s.Cards[0].Conflicts > 0 })
+	if want := []control.Claim{{Interface: "v0", Address: "172.16.3.10", Theirs: netlab.MACB.String()}}; !slices.Equal(s.Cards[0].Claims, want) {
+		t.Errorf("claims %+v, want %+v", s.Cards[0].Claims, want)
+	}
+	p.interrupt(t)
+}
+
 // Aliases are announced again without a reason, but for those that another host claims.
 // The first claim may come while that one is being announced, so it is seen from the
 // next time on.

@@ -153,11 +153,15 @@ func (w *wire) answers(frames ...[]byte) [][]byte {
 	return slices.DeleteFunc(all, announcement)
 }
 
-// announcement tells whether a frame is gratuitous ARP, as the daemon sends it in its
-// first seconds.
+// announcement tells whether a frame is gratuitous ARP or a probe, as the daemon sends
+// them in its first seconds.
 func announcement(f []byte) bool {
 	at := l3(f)
-	return len(f) >= at+28 && be16(f[at-2:]) == framegen.TypeARP && bytes.Equal(f[at+14:at+18], f[at+24:at+28])
+	if len(f) < at+28 || be16(f[at-2:]) != framegen.TypeARP {
+		return false
+	}
+	sender, target := f[at+14:at+18], f[at+24:at+28]
+	return bytes.Equal(sender, target) || f[at+7] == 1 && bytes.Equal(sender, make([]byte, 4))
 }
 
 // l3 is where the network header of a frame begins.

@@ -1,6 +1,7 @@
 // Package announce tells a network which MAC address has an IPv4 address,
 // before anybody asks: switches learn the port, neighbours and gateways replace
-// what they remember of whoever had the address before.
+// what they remember of whoever had the address before. And it asks whether somebody
+// else has the address, too, which otherwise shows only when he happens to speak.
 package announce
 
 import (
@@ -39,27 +40,39 @@ type Target struct {
 	Tags []uint16   // VLAN identifiers, outermost first, at most two; none for untagged frames
 }
 
-// Frames builds the two forms of t's announcement. Each is a whole Ethernet
-// frame without its check sequence, padded to the smallest size. Both are sent,
-// because some receivers heed only the one or the other.
-func Frames(t Target) (request, reply []byte, err error) {
+// Frames builds what t is announced with, in the order in which it is sent: a question
+// whether another host has the address, and the announcement in its two forms, because
+// some receivers heed only the one or the other. Each is a whole Ethernet frame without
+// its check sequence, padded to the smallest size.
+func Frames(t Target) (frames [3][]byte, err error) {
 	var nobody [6]byte
-	// RFC 5227 2.3: an ARP Announcement is a probe with the sender filled in. The
-	// target MAC address is what a request asks for: nobody knows it.
-	if request, err = frame(t, arp.OperationRequest, nobody); err != nil {
-		return nil, nil, err
+	for i, form := range []struct {
+		op        arp.Operation
+		sender    netip.Addr
+		targetMAC [6]byte
+	}{
+		// RFC 5227 2.1.1: a probe has no sender, so that it is in nobody's cache. Linux answers
+		// it for an address of its own, but not an announcement of that: there the sender is
+		// itself. The answer is a conflict like any other. Nobody waits for it: whoever
+		// takes over an address has to be heard at once.
+		{arp.OperationRequest, netip.IPv4Unspecified(), nobody},
+		// RFC 5227 2.3: an ARP Announcement is a probe with the sender filled in. The
+		// target MAC address is what a request asks for: nobody knows it.
+		{arp.OperationRequest, t.Addr, nobody},
+		// RFC 5944 4.6: in a gratuitous reply the target MAC address too is the one
+		// that caches are to hold. Receivers that check it for being their own ignore
+		// the reply anyway, and take the request.
+		{arp.OperationReply, t.Addr, t.MAC},
+	} {
+		if frames[i], err = frame(t, form.op, form.sender, form.targetMAC); err != nil {
+			return frames, err
+		}
 	}
-	// RFC 5944 4.6: in a gratuitous reply the target MAC address too is the one
-	// that caches are to hold. Receivers that check it for being their own ignore
-	// the reply anyway, and take the request.
-	if reply, err = frame(t, arp.OperationReply, t.MAC); err != nil {
-		return nil, nil, err
-	}
-	return request, reply, nil
+	return frames, nil
 }
 
-func frame(t Target, op arp.Operation, targetMAC [6]byte) ([]byte, error) {
-	p, err := arp.NewPacket(op, net.HardwareAddr(t.MAC[:]), t.Addr, net.HardwareAddr(targetMAC[:]), t.Addr)
+func frame(t Target, op arp.Operation, sender netip.Addr, targetMAC [6]byte) ([]byte, error) {
+	p, err := arp.NewPacket(op, net.HardwareAddr(t.MAC[:]), sender, net.HardwareAddr(targetMAC[:]), t.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("announce %s: %w", t.Addr, err)
 	}
@@ -126,7 +139,8 @@ func (p *Pacer) place() time.Time {
 }
 
 // Run announces what targets yields: rounds times, as pace lets it, a
-// round no sooner than Interval after the one before began. It iterates targets
+// round no sooner than Interval after the one before began; who else has an address
+// is asked in the first. It iterates targets
 // once a round, and slowly, so that targets may leave out what is true no more.
 //
 // It returns nil as soon as ctx ends. A frame that can't be sent does not keep
@@ -137,7 +151,7 @@ func Run(ctx context.Context, pace *Pacer, rounds int, targets iter.Seq[Target],
 		next := time.NewTimer(Interval)
 		defer next.Stop()
 		for target := range targets {
-			r.announce(target)
+			r.announce(target, round == 0)
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -165,13 +179,17 @@ type runner struct {
 	last          error
 }
 
-func (r *runner) announce(t Target) {
-	request, reply, err := Frames(t)
+func (r *runner) announce(t Target, ask bool) {
+	frames, err := Frames(t)
 	if err != nil {
 		r.count(err)
 		return
 	}
-	for _, frame := range [][]byte{request, reply} {
+	list := frames[:]
+	if !ask {
+		list = list[1:]
+	}
+	for _, frame := range list {
 		if r.pace.wait(r.ctx) != nil {
 			return
 		}

@@ -26,7 +26,7 @@ func with(tags ...uint16) Target {
 }
 
 // wire makes an announcement as the RFCs draw it, a field a line.
-func wire(tags []byte, op, targetMAC []byte) []byte {
+func wire(tags []byte, op, sender, targetMAC []byte) []byte {
 	b := slices.Concat(
 		[]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, // to everybody
 		[]byte{0x00, 0x8e, 0xb8, 0x83, 0x19, 0x20}, // from us
@@ -37,7 +37,7 @@ func wire(tags []byte, op, targetMAC []byte) []byte {
 		[]byte{6, 4},       // lengths of their addresses
 		op,
 		[]byte{0x00, 0x8e, 0xb8, 0x83, 0x19, 0x20}, // sender MAC
-		[]byte{172, 16, 3, 10},                     // sender IP
+		sender, // IP
 		targetMAC,
 		[]byte{172, 16, 3, 10}, // target IP
 	)
@@ -56,15 +56,18 @@ func TestFrames(t *testing.T) {
 		{"802.1Q", with(100), []byte{0x81, 0x00, 0x00, 0x64}},
 		{"QinQ", with(100, 200), []byte{0x88, 0xa8, 0x00, 0x64, 0x81, 0x00, 0x00, 0xc8}},
 	} {
-		gotRequest, gotReply, err := Frames(tc.target)
+		got, err := Frames(tc.target)
 		if err != nil {
 			t.Fatalf("%s: %v", tc.name, err)
 		}
-		if diff := cmp.Diff(wire(tc.tags, request, nobody), gotRequest); diff != "" {
-			t.Errorf("%s: request (-want +got):\n%s", tc.name, diff)
+		alias := []byte{172, 16, 3, 10}
+		want := [3][]byte{
+			wire(tc.tags, request, make([]byte, 4), nobody),
+			wire(tc.tags, request, alias, nobody),
+			wire(tc.tags, reply, alias, us),
 		}
-		if diff := cmp.Diff(wire(tc.tags, reply, us), gotReply); diff != "" {
-			t.Errorf("%s: reply (-want +got):\n%s", tc.name, diff)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: (-want +got):\n%s", tc.name, diff)
 		}
 	}
 }
@@ -78,11 +81,14 @@ func TestFramesErrors(t *testing.T) {
 		"three tags": with(1, 2, 3),
 		"tag 4095":   with(4095),
 	} {
-		if _, _, err := Frames(target); err == nil {
+		if _, err := Frames(target); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
 }
+
+// probe is an operation of the tests' own: a request without a sender.
+const probe arp.Operation = 0
 
 // A sighting is a frame that was sent, and when after the start.
 type sighting struct {
@@ -107,7 +113,11 @@ func record(t *testing.T, targets []Target, deadline time.Duration) (seen []sigh
 			if err := p.UnmarshalBinary(f.Payload); err != nil {
 				t.Fatal(err)
 			}
-			seen = append(seen, sighting{time.Since(start), p.Operation, p.SenderIP.String()})
+			s := sighting{time.Since(start), p.Operation, p.TargetIP.String()}
+			if p.SenderIP.IsUnspecified() {
+				s.op = probe
+			}
+			seen = append(seen, s)
 			return nil
 		})
 		if err != nil {
@@ -123,14 +133,18 @@ func TestRun(t *testing.T) {
 	second.Addr = netip.MustParseAddr("172.16.3.100")
 	seen, took := record(t, []Target{howto, second}, time.Hour)
 	want := []sighting{
+		{0, probe, "172.16.3.10"},
 		{0, arp.OperationRequest, "172.16.3.10"},
 		{0, arp.OperationReply, "172.16.3.10"},
+		{0, probe, "172.16.3.100"},
 		{0, arp.OperationRequest, "172.16.3.100"},
 		{0, arp.OperationReply, "172.16.3.100"},
 	}
-	for _, s := range want[:4] {
-		s.after += 2 * time.Second
-		want = append(want, s)
+	for _, s := range want {
+		if s.op != probe {
+			s.after += 2 * time.Second
+			want = append(want, s)
+		}
 	}
 	if diff := cmp.Diff(want, seen, cmp.AllowUnexported(sighting{})); diff != "" {
 		t.Errorf("sent (-want +got):\n%s", diff)
@@ -148,8 +162,8 @@ func TestPace(t *testing.T) {
 		many = append(many, target)
 	}
 	seen, _ := record(t, many, time.Hour)
-	if len(seen) != 2*Rounds*len(many) {
-		t.Fatalf("%d frames, want %d", len(seen), 2*Rounds*len(many))
+	if want := (1 + 2*Rounds) * len(many); len(seen) != want {
+		t.Fatalf("%d frames, want %d", len(seen), want)
 	}
 	last := map[sighting]time.Duration{}
 	for i, s := range seen {
@@ -186,7 +200,7 @@ func TestPaceIsShared(t *testing.T) {
 			})
 		}
 		running.Wait()
-		if len(seen) != 5*100*2*Rounds {
+		if len(seen) != 5*100*(1+2*Rounds) {
 			t.Fatalf("%d frames", len(seen))
 		}
 		for i, at := range seen {
@@ -203,7 +217,7 @@ func TestRunEndsWithContext(t *testing.T) {
 		if took != deadline {
 			t.Errorf("ended after %v, want %v", took, deadline)
 		}
-		if len(seen) == 0 || len(seen) > 2 {
+		if len(seen) == 0 || len(seen) > 3 {
 			t.Errorf("%d frames within %v", len(seen), deadline)
 		}
 	}
@@ -227,8 +241,8 @@ func TestRunTellsOfFailures(t *testing.T) {
 			}
 			return nil
 		})
-		if calls != 8 || !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), "4 of 8") {
-			t.Errorf("%d calls, error %v; want 8 calls of which 4 failed with %v", calls, err, net.ErrClosed)
+		if calls != 10 || !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), "5 of 10") {
+			t.Errorf("%d calls, error %v; want 10 calls of which 5 failed with %v", calls, err, net.ErrClosed)
 		}
 	})
 }
