@@ -76,6 +76,8 @@ type Daemon struct {
 	ended   bool
 	changes *overlay.Overlay
 	store   *store.Store // nil: nothing is kept
+	// What the journal holds. While a change is made changes are ahead of it.
+	written overlay.Overlay
 	reload  control.ReloadStats
 	kept    control.StoreStats // what readers are told of store and changes
 	statsMu sync.Mutex         // of reload and kept
@@ -181,12 +183,12 @@ func (d *Daemon) openStore() (source *overlay.Source, err error) {
 			source = c.Source
 		}
 		return nil
-	})
+	}, d.records)
 	if errors.Is(err, store.ErrNoPlace) && d.deps.Optional {
 		d.notes = append(d.notes, fmt.Sprintf("what is changed at run time will be lost at the end: %v", err))
 		return nil, nil
 	}
-	d.store = s
+	d.store, d.written = s, *d.changes
 	return source, err
 }
 

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"encoding/json"
+	"iter"
 	"net/http"
 
 	"github.com/ipalias/ipalias/internal/control"
@@ -36,6 +37,7 @@ func (d *Daemon) commit(change overlay.Change, apply func() error) error {
 		return control.Refuse(http.StatusInsufficientStorage, "nothing was changed, since it could not be kept: %v", err)
 	}
 	if err == nil {
+		d.written = *d.changes
 		d.keptAgain()
 	}
 	return err
@@ -53,39 +55,39 @@ func recordOf(change overlay.Change) ([]byte, error) {
 
 // compact keeps the journal short.
 func (d *Daemon) compact() {
-	// After the change is in force: who made it waits for this, but once in as many changes as
-	// double the journal.
 	if d.store == nil || !d.store.Due() {
 		return
 	}
-	// Failing is no reason to refuse the change that led here: it is written down already.
+	if err := d.store.Compact(); err != nil {
+		d.deps.Log.Warn("the journal goes on growing", "error", err)
+	}
+}
+
+// records gives all that a new journal has to hold: not what is just being written to it,
+// which may still be refused.
+func (d *Daemon) records() (iter.Seq[[]byte], error) {
 	source, err := d.sourceRecord()
 	if err != nil {
-		d.deps.Log.Warn("the journal goes on growing", "error", err)
-		return
+		return nil, err
 	}
-	// One record a label, and not one for all: a label of a million is all that is in memory twice.
-	err = d.store.Compact(func(yield func([]byte) bool) {
+	return func(yield func([]byte) bool) {
 		if source != nil && !yield(source) {
 			return
 		}
-		for change := range d.changes.Snapshot() {
+		for change := range d.written.Snapshot() {
 			payload, err := recordOf(change)
 			if err == nil && !yield(payload) {
 				return
 			}
 		}
-	})
-	if err != nil {
-		d.deps.Log.Warn("the journal goes on growing", "error", err)
-	}
+	}, nil
 }
 
 // sourceRecord finds the record of the configuration that replaced the file, nil if none
 // did. It is taken over as it is: what is in it lies on the disk alone, and places in it
 // are those of the file that people know.
 func (d *Daemon) sourceRecord() (record []byte, err error) {
-	if d.changes.Source() == nil {
+	if d.written.Source() == nil {
 		return nil, nil
 	}
 	err = d.store.Each(func(payload []byte) error {

@@ -6,68 +6,83 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 )
 
-// stay makes sure that the journal still is the file of its name. One that was deleted
-// or moved away takes every write and every fsync, and the next start finds nothing: so
-// what is missing is written anew, before a change is confirmed that would go with it.
+// stay makes sure that the journal still is the file of its name, as long as it was left,
+// and the lock that of its. A file that was deleted or moved away takes every write and every
+// fsync, and the next start finds nothing; one that was cut gets a hole that no reader passes.
+// So what is missing is written anew, before a change is confirmed that would go with it.
+//
+// A file that was written over in place, to the very same length, is not noticed: that would
+// take reading it at each change.
 func (s *Store) stay() error {
-	same, err := sameFile(s.journal, s.path())
-	switch {
-	case err != nil:
+	if err := s.hold(); err != nil {
 		return err
-	case same:
+	}
+	now, err := os.Stat(s.path())
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := s.renew(""); err != nil {
+			return err
+		}
+		s.log.Warn("the journal was deleted or moved away, and was written anew", "file", s.path())
 		return nil
 	}
-	if _, err := os.Stat(s.path()); err == nil {
-		// Whose it is nobody knows: writing over it could lose another's changes.
-		return fmt.Errorf("another file was put in the place of %s: the daemon has to be started again", s.path())
+	if err != nil {
+		return err
 	}
-	return s.restore()
+	was, err := s.journal.Stat()
+	if err != nil {
+		return err
+	}
+	what, said := "", ""
+	switch {
+	case !os.SameFile(was, now):
+		what, said = "other", "another file was put in the place of the journal, which was written anew"
+	case now.Size() != s.size:
+		what, said = "damaged", "the journal was cut or added to by somebody else, and was written anew"
+	default:
+		return nil
+	}
+	name := s.aside(what)
+	if err := s.renew(name); err != nil {
+		return fmt.Errorf("%s is not what was written to it, and can't be written anew: %w", s.path(), err)
+	}
+	s.log.Warn(said, "file", s.path(), "found", name)
+	return nil
 }
 
-// restore writes a journal that is gone from its name anew, out of the file that is still
-// open. Its directory, and with that the lock, may be gone as well.
-func (s *Store) restore() error {
+// hold makes sure that the lock is the one that the next daemon would ask for. Its directory may
+// be gone as well.
+func (s *Store) hold() error {
 	if err := os.MkdirAll(s.dir, 0o750); err != nil {
 		return err
 	}
 	name := filepath.Join(s.dir, lockName)
-	locked, err := sameFile(s.lock, name)
-	if err == nil && !locked {
-		lock, failed := acquire(name) // nobody may have begun a store there meanwhile
-		if err = failed; err == nil {
-			s.lock.Close()
-			s.lock = lock
+	now, err := os.Stat(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err == nil {
+		was, err := s.lock.Stat()
+		if err != nil || os.SameFile(was, now) {
+			return err
 		}
 	}
+	lock, err := acquire(name) // somebody may have begun a store there meanwhile
 	if err != nil {
 		return err
 	}
-	var kept [][]byte
-	if err := s.Each(func(payload []byte) error {
-		kept = append(kept, payload)
-		return nil
-	}); err != nil {
-		return err
-	}
-	if err := s.rewrite(slices.Values(kept)); err != nil {
-		return err
-	}
-	s.log.Warn("the journal was deleted or moved away, and was written anew", "file", s.path())
+	s.lock.Close()
+	s.lock = lock
 	return nil
 }
 
-// sameFile tells whether f is what has the name now; not if nothing has.
-func sameFile(f *os.File, name string) (bool, error) {
-	has, err := os.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
+// renew writes everything to a new journal. What has its name now is kept under the name
+// that is given, "" if there is nothing.
+func (s *Store) renew(aside string) error {
+	payloads, err := s.whole()
 	if err != nil {
-		return false, err
+		return err
 	}
-	is, err := f.Stat()
-	return err == nil && os.SameFile(is, has), err
+	return s.replace(aside, payloads)
 }

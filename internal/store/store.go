@@ -18,6 +18,10 @@
 // The length has a checksum of its own so that a flipped bit in it is never
 // taken for a record that was cut short: the one is damage, the other is what a
 // power cut in the middle of an append leaves behind.
+//
+// A file that was cut exactly between two records, while no store had it open, looks whole. To
+// tell it takes a number of records kept elsewhere, and a second fsync a change for that; but no
+// crash cuts what an fsync confirmed, and who cuts a file by hand can as well cut two.
 package store
 
 import (
@@ -58,6 +62,7 @@ var (
 type Store struct {
 	dir     string
 	log     *slog.Logger
+	whole   func() (iter.Seq[[]byte], error)
 	lock    *os.File // nil where there is no file to lock and none can be made
 	journal *os.File // nil while it is frozen
 	size    int64    // of the journal as far as it is good, in bytes
@@ -82,11 +87,15 @@ type Store struct {
 // changes.journal.damaged-TIME and a new one holds what was readable in it. Both are
 // logged; Damage tells of them as long as the store is open.
 //
+// Whoever has replayed the payloads that whole gives is where it is who has replayed all
+// that were committed. They are what a new journal begins with, when the old one is to be made
+// shorter (Compact) or is found to be gone (Commit); whole may ask Each for those of the old one.
+//
 // A journal that can be read but not written to, or not put in order for want of
 // room, is opened all the same: what was promised holds. Frozen tells why nothing can be
 // added.
-func Open(dir string, log *slog.Logger, replay func(payload []byte) error) (*Store, error) {
-	s := &Store{dir: dir, log: log}
+func Open(dir string, log *slog.Logger, replay func(payload []byte) error, whole func() (iter.Seq[[]byte], error)) (*Store, error) {
+	s := &Store{dir: dir, log: log, whole: whole}
 	if err := s.enter(); err != nil {
 		return nil, fmt.Errorf("open state directory %s: %w", dir, err)
 	}
@@ -159,7 +168,8 @@ func (s *Store) load(replay func([]byte) error) error {
 }
 
 // Commit makes payload durable and then calls apply; it returns when both are
-// done. If the one or the other fails neither has happened: the file is what it was.
+// done. If the one or the other fails neither has happened: the file is what it was. One that
+// was taken away, replaced or cut since is written anew first, and what has its place kept.
 func (s *Store) Commit(payload []byte, apply func() error) error {
 	if len(payload) > MaxRecord {
 		return fmt.Errorf("a change of %d bytes is too large to be kept, at most %d", len(payload), MaxRecord)
@@ -218,20 +228,21 @@ func (s *Store) Each(f func(payload []byte) error) (err error) {
 	if err == nil && failed == nil && found.damaged > 0 {
 		failed = errors.New(found.why)
 	}
+	if err == nil && failed == nil && found.good < s.size {
+		failed = fmt.Errorf("it ends after %d bytes of %d", found.good, s.size)
+	}
 	if err = errors.Join(err, failed); err != nil {
 		return fmt.Errorf("read journal: %w", err)
 	}
 	return nil
 }
 
-// Compact replaces the journal by one that holds payloads alone: whoever has
-// replayed them is where it is who has replayed the old one. After an error the
-// old one goes on.
-func (s *Store) Compact(payloads iter.Seq[[]byte]) error {
-	if err := s.mend(); err != nil {
+// Compact writes the journal anew, and shorter. After an error the old one goes on.
+func (s *Store) Compact() error {
+	if err := errors.Join(s.mend(), s.stay()); err != nil { // it may not be ours what is written over
 		return fmt.Errorf("compact journal: %w", err)
 	}
-	if err := s.rewrite(payloads); err != nil {
+	if err := s.renew(""); err != nil {
 		return fmt.Errorf("compact journal: %w", err)
 	}
 	return nil

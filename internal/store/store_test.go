@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -12,13 +13,18 @@ import (
 	"testing"
 )
 
-// open opens a store and gives the payloads in it and what was logged.
+// open opens a store and gives the payloads in it and what was logged. What it is to begin a
+// new journal with is what is in the old one.
 func open(t *testing.T, dir string) (s *Store, payloads []string, log string) {
 	t.Helper()
 	var text bytes.Buffer
 	s, err := Open(dir, slog.New(slog.NewTextHandler(&text, nil)), func(p []byte) error {
 		payloads = append(payloads, string(p))
 		return nil
+	}, func() (iter.Seq[[]byte], error) {
+		var all [][]byte
+		err := s.Each(func(p []byte) error { all = append(all, p); return nil })
+		return slices.Values(all), err
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -33,6 +39,19 @@ func commit(t *testing.T, s *Store, payloads ...string) {
 		if err := s.Commit([]byte(p), func() error { return nil }); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// only has a new journal begin with given payloads.
+func only(payloads ...string) func() (iter.Seq[[]byte], error) {
+	return func() (iter.Seq[[]byte], error) {
+		return func(yield func([]byte) bool) {
+			for _, p := range payloads {
+				if !yield([]byte(p)) {
+					return
+				}
+			}
+		}, nil
 	}
 }
 
@@ -205,7 +224,7 @@ func TestRefusedPayload(t *testing.T) {
 			return errors.New("no address")
 		}
 		return nil
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +266,8 @@ func TestCompact(t *testing.T) {
 			t.Fatal("never worth compacting")
 		}
 	}
-	if err := s.Compact(func(yield func([]byte) bool) { yield([]byte("all of it")) }); err != nil {
+	s.whole = only("all of it")
+	if err := s.Compact(); err != nil {
 		t.Fatal(err)
 	}
 	if s.Due() {
@@ -271,7 +291,7 @@ func TestCompact(t *testing.T) {
 func TestSecondOpenIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	s, _, _ := open(t, dir)
-	_, err := Open(dir, slog.New(slog.DiscardHandler), nil)
+	_, err := Open(dir, slog.New(slog.DiscardHandler), nil, nil)
 	if !errors.Is(err, ErrLocked) || errors.Is(err, ErrNoPlace) || !strings.Contains(err.Error(), fmt.Sprintf("process %d", os.Getpid())) {
 		t.Errorf("error %v, want one that names this process", err)
 	}
@@ -284,7 +304,7 @@ func TestNoPlace(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(filepath.Join(file, "dir"), slog.New(slog.DiscardHandler), nil); !errors.Is(err, ErrNoPlace) {
+	if _, err := Open(filepath.Join(file, "dir"), slog.New(slog.DiscardHandler), nil, nil); !errors.Is(err, ErrNoPlace) {
 		t.Errorf("error %v, want %v", err, ErrNoPlace)
 	}
 	// A journal that is there but can't be opened is another matter.
@@ -292,7 +312,7 @@ func TestNoPlace(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, journalName), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(dir, slog.New(slog.DiscardHandler), nil); err == nil || errors.Is(err, ErrNoPlace) {
+	if _, err := Open(dir, slog.New(slog.DiscardHandler), nil, nil); err == nil || errors.Is(err, ErrNoPlace) {
 		t.Errorf("error %v, want one about the journal", err)
 	}
 }

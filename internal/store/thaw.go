@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -123,13 +124,8 @@ func (s *Store) copyTail(name string) error {
 // in it as the journal.
 func (s *Store) setAside() error {
 	name := s.aside("damaged")
-	// A link first: at no time is there no file under the name of the journal.
-	if err := os.Link(s.path(), name); err != nil {
-		return fmt.Errorf("set the damaged journal aside: %w", err)
-	}
-	err := s.rewrite(slices.Values(s.kept))
+	err := s.replace(name, slices.Values(s.kept))
 	if s.journal == nil {
-		os.Remove(name) // it is there under its own name
 		return err
 	}
 	// The new one has its place, even if err says that nobody knows whether a power cut would
@@ -137,6 +133,24 @@ func (s *Store) setAside() error {
 	s.damage = s.describe(name)
 	s.kept = nil
 	s.log.Error("run-time changes may be missing: " + s.damage)
+	return err
+}
+
+// replace has a new journal that holds payloads take the place of what has its name. That
+// is kept under the name aside; "" is for what need not be.
+func (s *Store) replace(aside string, payloads iter.Seq[[]byte]) error {
+	if aside == "" {
+		return s.rewrite(payloads)
+	}
+	// A link first: at no time is there no file under the name of the journal.
+	if err := os.Link(s.path(), aside); err != nil {
+		return fmt.Errorf("set aside what is there: %w", err)
+	}
+	before := s.journal
+	err := s.rewrite(payloads)
+	if s.journal == before {
+		os.Remove(aside) // it is there under its own name
+	}
 	return err
 }
 
