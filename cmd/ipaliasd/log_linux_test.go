@@ -109,3 +109,16 @@ func TestLogReaderEnds(t *testing.T) {
 	must(t, b, "ping", "-c", "1", "-W", "5", "172.16.3.11")
 	p.interrupt(t)
 }
+
+// What went well has no error, not even one that is null.
+func TestLogOfLooks(t *testing.T) {
+	a, _ := lab(t)
+	p := ipaliasd(t, a, "-c", file(t, howto), "--log-format", "json", "--log-level", "debug")
+	p.wait(t, p.stderr, "looked at the card", 1)
+	p.interrupt(t)
+	for _, line := range strings.Split(p.stderr.String(), "\n") {
+		if strings.Contains(line, `"error":null`) {
+			t.Error(line)
+		}
+	}
+}

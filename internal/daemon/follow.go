@@ -75,7 +75,11 @@ func (c *card) await(ctx context.Context, ticks <-chan time.Time, changed <-chan
 // follow brings what is running in step with what the kernel knows now.
 func (c *card) follow() {
 	facts, err := c.kernel.Read(c.name)
-	c.log.Debug("looked at the card", "up", facts.Up, "carrier", facts.Carrier, "error", err)
+	looked := []any{"up", facts.Up, "carrier", facts.Carrier}
+	if err != nil { // else JSON would have an error that is null
+		looked = append(looked, "error", err)
+	}
+	c.log.Debug("looked at the card", looked...)
 	switch {
 	case errors.Is(err, link.ErrNotFound):
 		c.leave(c.whereabouts())
