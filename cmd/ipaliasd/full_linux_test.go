@@ -54,6 +54,10 @@ func TestFullDisk(t *testing.T) {
 		}
 	}
 	limit(unix.RLIM_INFINITY)
+	p.wait(t, p.stderr, "changes are kept again", 1) // though nobody changes anything
+	if s, err := p.client().Stats(t.Context()); err != nil || s.Store.Error != "" {
+		t.Errorf("with room again, before a change: %+v, %v", s.Store, err)
+	}
 	p.edit(t, control.Delete, "v0:0")
 	stats, err := p.client().Stats(t.Context())
 	if err != nil || stats.Store.Removed != 1 || stats.Store.Error != "" {

@@ -63,11 +63,11 @@ func TestReadOnlyState(t *testing.T) {
 	}
 	p.wait(t, p.stderr, "run-time changes are refused until they can be kept", 1)
 	remount(0)
-	p.edit(t, control.Add, "v0:3", "172.16.3.12")
-	p.wait(t, p.stderr, "changes are kept again", 1)
+	p.wait(t, p.stderr, "changes are kept again", 1) // though nobody changes anything
 	if stats, err := p.client().Stats(t.Context()); err != nil || stats.Store.Frozen != "" {
 		t.Errorf("stats: %+v, %v", stats.Store, err)
 	}
+	p.edit(t, control.Add, "v0:3", "172.16.3.12")
 	p.kill(t)
 	p = ipaliasd(t, a, "-c", cfg, "--state", state)
 	if got, want := p.table(t), table+" v0:3: 172.16.3.12+"; got != want {

@@ -78,6 +78,8 @@ type Daemon struct {
 	store   *store.Store // nil: nothing is kept
 	// What the journal holds. While a change is made changes are ahead of it.
 	written overlay.Overlay
+	trying  bool // a timer will look whether changes can be kept again
+	trial   int  // with how many bytes
 	reload  control.ReloadStats
 	kept    control.StoreStats // what readers are told of store and changes
 	statsMu sync.Mutex         // of reload and kept
@@ -222,6 +224,11 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	// Not earlier: until a card runs, nobody takes what do asks of it.
 	close(d.ready)
+	d.mu.Lock()
+	if d.troubled() { // from the start on
+		d.tryLater(0)
+	}
+	d.mu.Unlock()
 	settle()
 	<-ctx.Done()
 

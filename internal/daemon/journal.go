@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"iter"
 	"net/http"
+	"time"
 
 	"github.com/ipalias/ipalias/internal/control"
 	"github.com/ipalias/ipalias/internal/overlay"
@@ -33,6 +34,7 @@ func (d *Daemon) commit(change overlay.Change, apply func() error) error {
 	})
 	if err != nil && !applying {
 		d.notKept(err)
+		d.tryLater(len(payload))
 		// 507, RFC 4918 11.5: the request was good, and the server has no room for it.
 		return control.Refuse(http.StatusInsufficientStorage, "nothing was changed, since it could not be kept: %v", err)
 	}
@@ -41,6 +43,52 @@ func (d *Daemon) commit(change overlay.Change, apply func() error) error {
 		d.keptAgain()
 	}
 	return err
+}
+
+const (
+	// keepDelay is how long a disk that took no change is left alone.
+	keepDelay = 5 * time.Second
+
+	// maxTrial is how many bytes are tried at most: more than most changes take.
+	maxTrial = 64 << 10
+)
+
+// tryLater sees to it that the end of a trouble is noticed though nobody changes anything: else
+// health and metrics would tell of a full disk long after it has room. There is a timer only
+// while there is trouble. size is that of the change that was not kept. The caller holds mu.
+func (d *Daemon) tryLater(size int) {
+	d.trial = min(size, maxTrial)
+	if d.trying {
+		return
+	}
+	d.trying = true
+	time.AfterFunc(keepDelay, d.tryNow)
+}
+
+// tryNow keeps a change of nothing, as long as the one that was not kept: a small one may find
+// room in a block that the file has already.
+func (d *Daemon) tryNow() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.trying = false
+	if d.ended || !d.troubled() { // or somebody's change was kept meanwhile
+		return
+	}
+	nothing := append([]byte("{}"), bytes.Repeat([]byte(" "), d.trial)...)
+	if err := d.store.Commit(nothing, func() error { return nil }); err != nil {
+		d.notKept(err)
+		d.tryLater(d.trial)
+		return
+	}
+	d.keptAgain()
+	d.account() // what a journal that could be put in order now lacks
+}
+
+// troubled tells whether the last change could not be kept, or none can.
+func (d *Daemon) troubled() bool {
+	d.statsMu.Lock()
+	defer d.statsMu.Unlock()
+	return d.kept.Frozen != "" || d.kept.Error != ""
 }
 
 // recordOf writes a change for the journal. A configuration is kept as it stands: '<' is
@@ -136,10 +184,11 @@ func (d *Daemon) notKept(err error) {
 	d.statsMu.Lock()
 	defer d.statsMu.Unlock()
 	// The store has logged that itself.
+	told := d.kept.Frozen != "" || d.kept.Error != ""
 	if d.kept.Frozen = d.frozen(); d.kept.Frozen != "" {
 		return
 	}
-	if d.kept.Error == "" { // once: whoever goes on asking is told each time
+	if !told { // once: whoever goes on asking is told each time
 		d.deps.Log.Error("a change could not be kept, and was refused", "error", err)
 	}
 	d.kept.Error = err.Error()
