@@ -3,7 +3,9 @@ package responder
 import "sync/atomic"
 
 // A giant is what an address counted beyond what its row has room for: half a
-// terabyte, or sixty billion packets, at a time. Few ever do, so a list is enough.
+// terabyte, or sixty billion packets, at a time. In an hour few get there, in years
+// every alias may that somebody works with. An address has one of the few places behind its
+// home, wherever there is room: none of them leads to another, so that one can be given up.
 type giant struct {
 	addr     uint32
 	counters [4]uint64
@@ -24,7 +26,7 @@ func (g *giant) add(c Counters) {
 }
 
 // spill moves carries that were caught in a row up, and what no longer fits there
-// to a list: of the giants among the addresses, or if it is full of those among
+// to the giants among the addresses, or if there is no room to those among
 // the labels. What has no room even there, petabytes, is lost.
 func (w *Worker) spill(l *link, r *row) {
 	carries := r.lift()
@@ -40,40 +42,55 @@ func (w *Worker) spill(l *link, r *row) {
 	atomic.StoreUint32(&r.carries, carries)
 }
 
-// giant gives what an address counted as one.
-func (l *ledger) giant(addr uint32) (c Counters) {
-	for i := range l.giantsUsed.Load() {
-		g := &l.giants[i]
-		if addr != 0 && atomic.LoadUint32(&g.addr) == addr {
-			return Counters{
-				atomic.LoadUint64(&g.counters[0]), atomic.LoadUint64(&g.counters[1]),
-				atomic.LoadUint64(&g.counters[2]), atomic.LoadUint64(&g.counters[3]),
-			}
+const (
+	giantBits   = 15 // 1.3 MB, of which a page is used with the first one
+	giantSlots  = 1 << giantBits
+	giantProbes = 8
+)
+
+// findGiant gives the giant of an address or of a label's key, nil if it has none.
+func (l *ledger) findGiant(addr uint32) *giant {
+	if addr == 0 || !l.anyGiant.Load() {
+		return nil
+	}
+	for i := range uint32(giantProbes) {
+		if g := l.giantAt(addr, i); atomic.LoadUint32(&g.addr) == addr {
+			return g
 		}
 	}
-	return Counters{}
+	return nil
 }
 
-// grown adds to the giant of an address, which it may become now; false if there are
-// too many.
+// giantAt is the place of a number where addr may have its giant.
+func (l *ledger) giantAt(addr, i uint32) *giant {
+	return &l.giants[(hash(addr)>>(32-giantBits)+i)%giantSlots]
+}
+
+// giant gives what an address counted as one.
+func (l *ledger) giant(addr uint32) (c Counters) {
+	if g := l.findGiant(addr); g != nil {
+		c = Counters{
+			atomic.LoadUint64(&g.counters[0]), atomic.LoadUint64(&g.counters[1]),
+			atomic.LoadUint64(&g.counters[2]), atomic.LoadUint64(&g.counters[3]),
+		}
+	}
+	return c
+}
+
+// grown adds to the giant of an address, which it may become now; false if there is no
+// room.
 func (l *ledger) grown(addr uint32, c Counters) bool {
-	used := l.giantsUsed.Load()
-	room := used
-	for i := range used {
-		g := &l.giants[i]
-		if g.addr == addr {
-			g.add(c)
-			return true
+	g := l.findGiant(addr)
+	for i := uint32(0); g == nil; i++ {
+		if i == giantProbes {
+			return false
 		}
-		if g.addr == 0 {
-			room = i
+		if free := l.giantAt(addr, i); free.addr == 0 {
+			g = free
 		}
 	}
-	if room == giantsMax {
-		return false
-	}
-	l.giants[room].add(c)
-	atomic.StoreUint32(&l.giants[room].addr, addr)
-	l.giantsUsed.Store(max(used, room+1))
+	g.add(c)
+	atomic.StoreUint32(&g.addr, addr)
+	l.anyGiant.Store(true)
 	return true
 }

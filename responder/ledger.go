@@ -48,8 +48,8 @@ type ledger struct {
 	born     []uint32      // of rows that are made meanwhile: the newest removal then; else 0
 	bornEnd  uint32        // from here on all are 0
 
-	giants     [giantsMax]giant
-	giantsUsed atomic.Uint32
+	giants   []giant // by hash, see giant.go
+	anyGiant atomic.Bool
 }
 
 const (
@@ -59,7 +59,6 @@ const (
 	indexMin   = 2048    // slots
 	sparse     = 1 << 16 // with fewer slots, an index is a quarter full at most: most searches end at once
 	movedPiece = 1 << 18 // slots of an old index that are given back in one piece
-	giantsMax  = 64
 )
 
 // newLedger reserves memory for so many rows. It is given back with the ledger, when a
@@ -76,6 +75,9 @@ func newLedger(most int) (_ *ledger, err error) {
 		return nil, err
 	}
 	if l.born, err = mapFor[uint32](&l.mappings, l, most+rowsStart); err != nil {
+		return nil, err
+	}
+	if l.giants, err = mapFor[giant](&l.mappings, l, giantSlots); err != nil {
 		return nil, err
 	}
 	slots := max(indexMin, 2*most)
@@ -198,10 +200,8 @@ func (l *ledger) drop(n uint32) {
 		}
 	}
 	l.rows[n].set(0)
-	for i := range l.giants {
-		if g := &l.giants[i]; g.addr == a {
-			g.set(0)
-		}
+	if g := l.findGiant(a); g != nil {
+		g.set(0)
 	}
 	l.live--
 }

@@ -160,7 +160,10 @@ func (l *link) uncounted() map[uint32]Counters {
 			key, c := shared.read(n)
 			rows[key] = c
 		}
-		for i := range shared.giantsUsed.Load() {
+		for i := range shared.giants {
+			if !shared.anyGiant.Load() {
+				break
+			}
 			key := atomic.LoadUint32(&shared.giants[i].addr)
 			if _, has := rows[key]; !has {
 				rows[key] = shared.giant(key) // of addresses for which there was no room
