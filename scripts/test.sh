@@ -19,7 +19,7 @@ fi
 
 if [ "$(uname -s)" = Linux ]; then
 	# What goes missing here is missed by the test that needs it.
-	sh scripts/tools.sh ip tc ping arping fping nmap arp-scan traceroute tcpdump tshark farpd ethtool nsenter setpriv taskset curl valgrind ||
+	sh scripts/tools.sh ip tc ping arping fping nmap arp-scan traceroute tcpdump tshark farpd ethtool nsenter setpriv unshare mount taskset curl valgrind ||
 		echo "some tests will be skipped, or fail where they must run"
 	[ "$(id -u)" = 0 ] || echo "not root: the tests in network namespaces will be skipped; as root they are not"
 else

@@ -18,7 +18,7 @@ package() {
 	zypper/tshark) echo wireshark ;;
 	apk/nsenter) echo util-linux-misc ;;
 	apk/setpriv) echo setpriv ;;
-	*/nsenter | */setpriv | */taskset) echo util-linux ;;
+	*/nsenter | */setpriv | */taskset | */unshare | */mount) echo util-linux ;;
 	*/systemd-nspawn) echo systemd-container ;;
 	*/dpkg-deb) echo dpkg ;;
 	apt-get/gcc) echo gcc libc6-dev ;;

@@ -155,13 +155,18 @@ func TestUserTakesOver(t *testing.T) {
 }
 
 func TestUserErrors(t *testing.T) {
-	a, _ := lab(t, "setpriv")
+	a, _ := lab(t, "setpriv", "unshare", "mount")
+	// Over /var/lib lies a file system that nobody else sees.
+	const othersState = `mount -t tmpfs none /var/lib && mkdir /var/lib/ipalias && : >/var/lib/ipalias/changes.journal &&
+		chmod 600 /var/lib/ipalias/changes.journal && chmod 755 /var/lib /var/lib/ipalias &&
+		exec env -u STATE_DIRECTORY setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all,+net_raw --ambient-caps=-all,+net_raw "$@"`
 	for _, tc := range []struct {
 		name    string
 		command []string
 		status  int
 		want    string
 	}{
+		{"another user's changes", []string{"unshare", "-m", "sh", "-c", othersState, "sh", binary}, failed, "another user's daemon keeps its changes there: name a directory with --state"},
 		{"no such user", []string{binary, "--user", "no-such-user"}, misuse, `find user "no-such-user"`},
 		{"not root", []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", binary, "--user", "nobody"},
 			failed, "only root can"},

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"runtime/debug"
@@ -189,6 +190,11 @@ func (d *Daemon) openStore() (source *overlay.Source, err error) {
 	if errors.Is(err, store.ErrNoPlace) && d.deps.Optional {
 		d.notes = append(d.notes, fmt.Sprintf("what is changed at run time will be lost at the end: %v", err))
 		return nil, nil
+	}
+	// Somebody's changes are there and can't be read. To answer without them could be wrong,
+	// but whoever tries it with setcap is to know how.
+	if errors.Is(err, fs.ErrPermission) && d.deps.Optional {
+		err = fmt.Errorf("%w; another user's daemon keeps its changes there: name a directory with --state, or keep none with --ephemeral", err)
 	}
 	d.store, d.written = s, *d.changes
 	return source, err
