@@ -58,6 +58,36 @@ func TestMaxCounted(t *testing.T) {
 	}
 }
 
+// TestLabelBeginsAnew: what was counted for a label alone goes with the label, in either way
+// that one of its name comes back.
+func TestLabelBeginsAnew(t *testing.T) {
+	for name, back := range map[string]responder.Range{"a single address": single("10.0.0.2"), "a range": span("10.0.0.2", "10.0.0.3")} {
+		i := lab()
+		i.Aliases = []responder.Alias{named("v0:a", single("10.0.0.1")), named("v0:x", single("10.0.0.2")), named("v0:y", single("10.0.0.9"))}
+		r := responder.New(responder.Config{Workers: 1, MaxCounted: 1})
+		if _, err := r.Publish([]responder.Interface{i}); err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range []string{"10.0.0.1", "10.0.0.2", "10.0.0.2", "10.0.0.9"} {
+			asked(t, r, addr(a))
+		}
+		for _, change := range []struct{ remove, add []responder.Alias }{
+			{remove: i.Aliases[1:2]},
+			{add: []responder.Alias{named("v0:x", back)}},
+		} {
+			if _, err := r.Amend("v0", change.remove, change.add); err != nil {
+				t.Fatal(err)
+			}
+		}
+		asked(t, r, addr("10.0.0.2"))
+		for label, want := range map[string]uint64{"v0:x": 1, "v0:y": 1} {
+			if l, _ := r.Label("v0", label); l.Uncounted.RxPackets != want || l.Counters.RxPackets != want {
+				t.Errorf("%s: label %s counted %+v, %+v for it alone, want %d", name, label, l.Counters, l.Uncounted, want)
+			}
+		}
+	}
+}
+
 // TestManyGo: so many aliases go that their rows take several batches: none of them is
 // answered meanwhile, and those that come back begin at zero.
 func TestManyGo(t *testing.T) {

@@ -222,7 +222,7 @@ func (r *Responder) link(i *Interface) (*link, []Warning, error) {
 // follow has l go on where the link of the same interface stops; nil if there is none.
 func (l *link) follow(before *link) {
 	if before != nil {
-		l.identify(before.table.labels)
+		l.identify(before.table)
 		l.forget(before.removals, l.table.gone(before.table))
 	} else {
 		l.identify(nil)
@@ -283,19 +283,34 @@ func (r *Responder) route(l *link) {
 	}
 }
 
-// identify gives each label the identifier it had before.
-func (l *link) identify(before []label) {
+// identify gives each label the identifier it had before; nil if there was no table. A
+// label that was emptied is none: what has its name now begins anew.
+func (l *link) identify(before *table) {
+	if before == nil {
+		before = &table{}
+	}
+	emptied := make(map[uint32]bool, len(before.emptied))
+	for _, n := range before.emptied {
+		emptied[n] = true
+	}
+	next := uint32(0)         // of those before, most likely the same label
 	var ids map[string]uint32 // made only if the labels have changed places
 	for i := range l.table.labels {
 		lb := &l.table.labels[i]
-		if i < len(before) && before[i].name == lb.name {
-			lb.id = before[i].id
+		for emptied[next] {
+			next++
+		}
+		if int(next) < len(before.labels) && before.labels[next].name == lb.name {
+			lb.id = before.labels[next].id
+			next++
 			continue
 		}
 		if ids == nil {
-			ids = make(map[string]uint32, len(before))
-			for _, b := range before {
-				ids[b.name] = b.id
+			ids = make(map[string]uint32, len(before.labels))
+			for n, b := range before.labels {
+				if !emptied[uint32(n)] {
+					ids[b.name] = b.id
+				}
 			}
 		}
 		id, had := ids[lb.name]
