@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/netip"
 	"os"
@@ -378,6 +379,21 @@ func TestUnusablePlaces(t *testing.T) {
 		p := start(t, a.Command(binary, "-i", netlab.CardA, flag, none))
 		if p.status(t) != failed || !strings.Contains(p.stderr.String(), none) || p.stdout.String() != "" {
 			t.Errorf("%s: status %d, %q, %q", flag, p.status(t), p.stderr, p.stdout)
+		}
+	}
+	// A path that was mistyped leaves no directory behind.
+	dir := filepath.Join(open(t), "mistyped") // also for nobody
+	for _, args := range [][]string{
+		{"--socket", filepath.Join(dir, "s")},
+		{"--socket", filepath.Join(dir, "s"), "--user", "nobody"},
+		{"--metrics", "unix:" + filepath.Join(dir, "m"), "--socket", dir + ".sock"},
+	} {
+		p := start(t, a.Command(binary, append(args, "-i", netlab.CardA, "--ephemeral")...))
+		if p.status(t) != failed || !strings.Contains(p.stderr.String(), "there is no directory "+dir) {
+			t.Errorf("%q: status %d, %q", args, p.status(t), p.stderr)
+		}
+		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%q: %s: %v, want none", args, dir, err)
 		}
 	}
 }

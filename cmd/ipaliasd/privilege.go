@@ -25,9 +25,12 @@ func become(o options, config string, log *slog.Logger) error {
 	if err != nil {
 		return badCommandLine("--user: %w", err)
 	}
-	socket, _ := choose(o.socket, control.SocketEnv, control.DefaultSocket)
-	if err := give(filepath.Dir(socket), u, 0o755, isSocket); err != nil {
-		return fmt.Errorf("make the directory of the control socket: %w", err)
+	socket, named := choose(o.socket, control.SocketEnv, control.DefaultSocket)
+	// One that was named and is not there is not made: listen tells.
+	if _, err := os.Stat(filepath.Dir(socket)); err == nil || !named {
+		if err := give(filepath.Dir(socket), u, 0o755, isSocket); err != nil {
+			return fmt.Errorf("make the directory of the control socket: %w", err)
+		}
 	}
 	if state, _ := choose(o.state, stateEnv, defaultState); !o.ephemeral {
 		if err := give(state, u, 0o750, isState); err != nil {

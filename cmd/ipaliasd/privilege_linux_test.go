@@ -118,6 +118,9 @@ func TestUserTakesOver(t *testing.T) {
 	a, _ := lab(t)
 	own := open(t)
 	state, socket, cfg := filepath.Join(own, "state"), filepath.Join(own, "run", "control.sock"), openFile(t, howto)
+	if err := os.Mkdir(filepath.Dir(socket), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	begin := func(args ...string) *process {
 		p := ipaliasd(t, a, append([]string{"-c", cfg, "--state", state, "--socket", socket}, args...)...)
 		p.socket = socket
@@ -205,6 +208,9 @@ func TestKilledAtAnyTime(t *testing.T) {
 	a, b := lab(t, "ping")
 	cfg, dir := openFile(t, howto), open(t)
 	args := []string{"-c", cfg, "--state", filepath.Join(dir, "state"), "--socket", filepath.Join(dir, "run", "s"), "--user", "nobody"}
+	if err := os.Mkdir(filepath.Join(dir, "run"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for round := range 12 {
 		p := start(t, a.Command(binary, args...))
 		moment := time.Duration(round) * 3 * time.Millisecond // from before its first step to after its last

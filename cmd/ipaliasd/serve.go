@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"os/user"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -215,6 +216,10 @@ func listen(o options, log *slog.Logger, kept *os.File) (*control.Listener, erro
 	path, named := choose(o.socket, control.SocketEnv, control.DefaultSocket)
 	if l := control.Adopt(path, kept); l != nil {
 		return l, nil
+	}
+	if !named {
+		// It is the daemon's own, and only systemd makes it before. Whether it could be made Listen tells.
+		os.MkdirAll(filepath.Dir(path), 0o755)
 	}
 	l, err := control.Listen(path)
 	if err != nil && !named && !errors.Is(err, control.ErrLive) {

@@ -33,18 +33,15 @@ func tooLong(path string) error {
 	return nil
 }
 
-// Listen makes the control socket with mode 0660, and the directory that it is
-// in. A socket that nobody listens on any more is replaced.
+// Listen makes a socket with mode 0660, in a directory that is there: one that was made for a
+// mistyped path would stay. A socket that nobody listens on any more is replaced.
 func Listen(path string) (*Listener, error) {
 	// The temporary name below may be short enough where the path is not.
 	if err := tooLong(path); err != nil {
-		return nil, fmt.Errorf("make control socket %s: %w", path, err)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("make control socket %s: %w", path, err)
+		return nil, fmt.Errorf("make socket %s: %w", path, err)
 	}
 	if err := vacant(path); err != nil {
-		return nil, fmt.Errorf("make control socket %s: %w", path, err)
+		return nil, fmt.Errorf("make socket %s: %w", path, err)
 	}
 	// Under another name first: whoever finds the socket must find it with its
 	// mode, and with somebody who listens.
@@ -52,7 +49,7 @@ func Listen(path string) (*Listener, error) {
 	os.Remove(temporary)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
 	if err != nil {
-		return nil, fmt.Errorf("make control socket %s: %w", path, err)
+		return nil, fmt.Errorf("make socket %s: %w", path, err)
 	}
 	l.SetUnlinkOnClose(false)
 	made := &Listener{UnixListener: l, path: path}
@@ -66,13 +63,16 @@ func Listen(path string) (*Listener, error) {
 	if err != nil {
 		l.Close()
 		os.Remove(temporary)
-		return nil, fmt.Errorf("make control socket %s: %w", path, err)
+		return nil, fmt.Errorf("make socket %s: %w", path, err)
 	}
 	return made, nil
 }
 
 // vacant tells why no socket can be made at path.
 func vacant(path string) error {
+	if _, err := os.Stat(filepath.Dir(path)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no directory %s", filepath.Dir(path))
+	}
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

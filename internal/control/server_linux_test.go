@@ -263,7 +263,7 @@ func TestPermission(t *testing.T) {
 
 func TestListen(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, "a", "control.sock")
+	path := filepath.Join(dir, "control.sock")
 	l, err := Listen(path)
 	if err != nil {
 		t.Fatal(err)
