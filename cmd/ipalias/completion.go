@@ -27,6 +27,9 @@ func completionCommand(e env) *cobra.Command {
 			case "fish":
 				return root.GenFishCompletion(e.stdout, true)
 			}
+			if len(args) == 1 {
+				return badCommandLine("unknown shell %q: expected one of %s", args[0], strings.Join(shells, ", "))
+			}
 			return badCommandLine("need one shell: %s", strings.Join(shells, ", "))
 		},
 	}

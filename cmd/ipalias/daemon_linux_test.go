@@ -255,6 +255,8 @@ func TestDaemonCommands(t *testing.T) {
 		{"record", misuse, "", "-w FILE"},
 		{"record -w - --time -1s", misuse, "", "expected more than 0"},
 		{"show --socket " + in("none"), failed, "", "no daemon listens on"},
+		{"show --socket " + in("bad.toml"), failed, "", "bad.toml is no socket"},
+		{"show --socket " + in("."), failed, "", "is no socket"},
 	} {
 		var stdout, stderr bytes.Buffer
 		t.Setenv(control.SocketEnv, in("s"))

@@ -111,7 +111,8 @@ func (q *ifRequest) word(rest []string) (n int, err error) {
 		q.others = append(q.others, ifOther{word, values})
 	case word == "inet6":
 		err = badCommandLine("inet6: expected IPv4; for a card there is: ip -6 addr add ADDRESS dev %s", cardName(q.name))
-	case q.address == "" && strings.IndexAny(word, "@0123456789") == 0:
+	// Also what is a wrong one, and an IPv6 one: who reads addresses says what is wrong with it.
+	case q.address == "" && (strings.IndexAny(word, "@0123456789") == 0 || strings.Count(word, ":") > 1):
 		q.address = word
 	default:
 		err = badCommandLine("unknown word %q: expected an address, netmask, broadcast, up or down", word)

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/ipalias/ipalias/internal/config"
 	"github.com/ipalias/ipalias/internal/version"
@@ -47,6 +48,9 @@ func run(args []string, e env) int {
 	started := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
 	cmd, err := root.ExecuteC()
+	if cmd.Name() == "help" {
+		cmd = root // whose help lists what there is help for
+	}
 
 	var wrong config.Errors
 	switch {
@@ -122,14 +126,44 @@ wrong.`,
 		procCommand(e),
 	)
 	root.AddCommand(daemonCommands(e)...)
+	root.SetFlagErrorFunc(badFlag)
 	root.CompletionOptions.DisableDefaultCmd = true // ours has an example, and no PowerShell
 	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {
 		if c.Name() == "help" {
 			c.Example = "  ipalias help replay"
+			c.Args, c.Run, c.RunE = knownTopic, nil, func(cmd *cobra.Command, args []string) error {
+				topic, _, _ := root.Find(args) // knownTopic was asked
+				return topic.Help()
+			}
 		}
 	}
 	return root
+}
+
+// badFlag says what is wrong with a flag's value in the words of people: pflag does in those of
+// package strconv.
+func badFlag(_ *cobra.Command, err error) error {
+	var wrong *pflag.InvalidValueError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	expected := map[string]string{"duration": "a time such as 10s", "int": "a whole number", "uint64": "a whole number that is not negative", "bool": "true or false"}
+	kind := wrong.GetFlag().Value.Type()
+	if expected[kind] == "" {
+		return err
+	}
+	return badCommandLine("--%s is %q, expected %s", wrong.GetFlag().Name, wrong.GetValue(), expected[kind])
+}
+
+// knownTopic is for help: cobra's own says of what it does not know that it does not, and
+// that this went well.
+func knownTopic(cmd *cobra.Command, args []string) error {
+	_, rest, err := cmd.Root().Find(args)
+	if err == nil && len(rest) > 0 {
+		err = badCommandLine("unexpected argument %q: expected a command to be explained", rest[0])
+	}
+	return err
 }
 
 // noArguments is for commands that take none.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,8 +45,11 @@ several ranges is one alias.`,
   ipalias proc aliases --json | jq -r '.aliases[].device'`,
 		ValidArgs: tables,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 || args[0] != tables[0] && args[0] != tables[1] {
+			if len(args) != 1 {
 				return badCommandLine("need one table: %s", strings.Join(tables, " or "))
+			}
+			if !slices.Contains(tables, args[0]) {
+				return badCommandLine("unknown table %q: expected %s", args[0], strings.Join(tables, " or "))
 			}
 			return nil
 		},

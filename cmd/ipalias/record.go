@@ -37,8 +37,10 @@ direction as frame.packet_flags_direction.`,
 			switch {
 			case file == "":
 				return badCommandLine("need a file to write to: -w FILE, or -w - for standard output")
-			case length < 0:
-				return badCommandLine("--time is %v, expected more than 0", length)
+			case length < 0 || length == 0 && cmd.Flags().Changed("time"):
+				return badCommandLine("--time is %v, expected more than 0; without it there is no limit", length)
+			case count == 0 && cmd.Flags().Changed("count"): // as tcpdump has it
+				return badCommandLine("-c is 0, expected at least 1; without it there is no limit")
 			}
 			// Before the file is made: from here on ^C ends the recording, not the program.
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)

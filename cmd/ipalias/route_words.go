@@ -57,7 +57,7 @@ func parseRoute(words []string) (*routeRequest, error) {
 		kind, rest = rest[0], rest[1:]
 	}
 	if len(rest) == 0 {
-		return nil, badCommandLine("route %s: need a target, as in: ipalias route add default gw 172.16.3.200", q.verb)
+		return nil, badCommandLine("route %s: need a target, as in: ipalias route %s default gw 172.16.3.200", q.verb, q.verb)
 	}
 	if err := q.parseTarget(kind, rest[0]); err != nil {
 		return nil, err
@@ -88,8 +88,11 @@ func (q *routeRequest) parseTarget(kind, text string) error {
 		return nil
 	}
 	a, err := parseAddress("target", text)
-	if err != nil {
+	switch {
+	case err != nil && kind == "-host":
 		return err
+	case err != nil:
+		return badCommandLine("bad target: found %q, expected default, an IPv4 address such as 172.16.3.1 or a prefix such as 172.16.3.0/24", text)
 	}
 	q.target = netip.PrefixFrom(a, 32)
 	class := netip.PrefixFrom(a, classBits(a))

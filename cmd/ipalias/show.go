@@ -37,6 +37,11 @@ why it is not answered for.`,
 			if len(args) > 1 {
 				return badCommandLine("unexpected argument %q: one label or address at a time", args[1])
 			}
+			if len(args) == 1 {
+				if a, err := netip.ParseAddr(args[0]); err == nil && !a.Is4() {
+					return badCommandLine("found %q, an IPv6 address, expected an IPv4 one such as 172.16.3.10; IPv6 aliases are not answered yet", args[0])
+				}
+			}
 			// Every label has a colon: "there is no alias 999.1.1.1" would not say what is wrong.
 			if len(args) == 1 && !strings.Contains(args[0], ":") {
 				if _, err := netip.ParseAddr(args[0]); err != nil {

@@ -39,7 +39,11 @@ func Addresses(label string, values []string) (responder.Ranges, error) {
 		if d.enough() {
 			break
 		}
-		d.addresses(text, mark{Place{File: clip(text)}, n}, &a)
+		place := clip(text)
+		if text == "" {
+			place = `""` // else the line began with a colon
+		}
+		d.addresses(text, mark{Place{File: place}, n}, &a)
 	}
 	i := Interface{Name: "run", Aliases: []responder.Alias{a.Alias}, origins: []labels{a.labels}}
 	_, errs := i.Check(Host{})

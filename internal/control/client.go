@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -220,10 +221,19 @@ func (c *Client) explain(err error) error {
 		return err
 	case tooLong(c.socket) != nil:
 		return fmt.Errorf("ask the daemon on %s: %w", c.socket, tooLong(c.socket))
+	case noSocket(c.socket):
+		return fmt.Errorf("%s is no socket: expected that of ipaliasd", c.socket)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("no daemon listens on %s: is ipaliasd running, with this --socket?", c.socket)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("may not connect to %s: ask root to be put into its group", c.socket)
 	}
 	return fmt.Errorf("ask the daemon on %s: %w", c.socket, cause(err))
+}
+
+// noSocket tells whether a path is something else: the kernel refuses connections to a file in
+// the same words as those that nobody waits for.
+func noSocket(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().Type() != fs.ModeSocket
 }
