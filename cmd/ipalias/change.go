@@ -41,6 +41,7 @@ already succeeds and changes nothing.`,
 		},
 	}
 	r.flags(cmd, resultFields)
+	cmd.ValidArgsFunction = r.labels
 	return cmd
 }
 
@@ -65,6 +66,7 @@ show tells so, and ipalias add brings it back.`,
 		},
 	}
 	r.flags(cmd, resultFields)
+	cmd.ValidArgsFunction = r.labels
 	return cmd
 }
 

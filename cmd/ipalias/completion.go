@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -33,4 +35,26 @@ func completionCommand(e env) *cobra.Command {
 			return badCommandLine("need one shell: %s", strings.Join(shells, ", "))
 		},
 	}
+}
+
+// labels completes a label with those of the running daemon. At a prompt neither an error
+// is of use nor a list that takes longer than a second: then there is nothing to choose from.
+func (r *remote) labels(cmd *cobra.Command, args []string, begun string) (list []string, _ cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveDefault // an address, or @FILE
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), time.Second)
+	defer cancel()
+	show, err := r.client().Show(ctx, "")
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	for _, i := range show.Interfaces {
+		for _, l := range i.Labels {
+			if strings.HasPrefix(l.Label, begun) {
+				list = append(list, l.Label)
+			}
+		}
+	}
+	return list, cobra.ShellCompDirectiveNoFileComp
 }

@@ -61,6 +61,7 @@ why it is not answered for.`,
 		},
 	}
 	r.flags(cmd, `a JSON document: "source" and "interfaces" with their "labels", or of an address "interfaces"`)
+	cmd.ValidArgsFunction = r.labels
 	return cmd
 }
 
