@@ -54,7 +54,8 @@ func Frames(t Target) (frames [3][]byte, err error) {
 		// RFC 5227 2.1.1: a probe has no sender, so that it is in nobody's cache. Linux answers
 		// it for an address of its own, but not an announcement of that: there the sender is
 		// itself. The answer is a conflict like any other. Nobody waits for it: whoever
-		// takes over an address has to be heard at once.
+		// takes over an address has to be heard at once. A host that is probing for the
+		// address meanwhile takes ours for a conflict, as it does our answer to its own.
 		{arp.OperationRequest, netip.IPv4Unspecified(), nobody},
 		// RFC 5227 2.3: an ARP Announcement is a probe with the sender filled in. The
 		// target MAC address is what a request asks for: nobody knows it.

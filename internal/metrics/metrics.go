@@ -106,7 +106,7 @@ var (
 	up        = describe("card_up", "1 while the card is listened on.", "card")
 	workers   = describe("card_workers", "Threads that answer, each with a ring.", "card")
 	shieldUp  = describe("card_shield_up", "1 while the kernel is kept from frames for aliases; only of cards that are to be shielded.", "card")
-	conflicts = describe("conflicts", "Aliases that other hosts have claimed.", "card")
+	conflicts = describe("conflicts", "Aliases that other hosts were seen to claim, until they are taken out.", "card")
 
 	addresses = describe("addresses", "Addresses that are answered for.", "interface")
 	observing = describe("observing", "1 if the interface counts frames and sends nothing (mode observe).", "interface")
