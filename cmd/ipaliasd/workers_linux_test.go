@@ -132,7 +132,7 @@ func TestOverload(t *testing.T) {
 		t.Errorf("the flood made the daemon grow from %d to %d KiB", before, after)
 	}
 	p.interrupt(t)
-	m := regexp.MustCompile(`v0: (\d+) frames received, \d+ sent, (\d+) dropped`).FindStringSubmatch(p.stdout.String())
+	m := regexp.MustCompile(`v0: (\d+) frames? received, \d+ sent, (\d+) dropped`).FindStringSubmatch(p.stdout.String())
 	if m == nil {
 		t.Fatalf("no totals in\n%s", p.stdout)
 	}

@@ -64,15 +64,15 @@ func count(n uint64, one, many string) string {
 // printTotals tells what a card did from start to end: its frames, and the
 // verdicts on them that occurred, an interface at a time.
 func printTotals(w io.Writer, card string, stats capture.Stats, r *responder.Responder, interfaces []responder.Interface) {
-	fmt.Fprintf(w, "%s: %d frames received, %d sent, %d dropped, %d not sent", card, stats.Received, stats.Sent, stats.Dropped, stats.SendErr)
+	fmt.Fprintf(w, "%s: %s received, %d sent, %d dropped, %d not sent", card, count(stats.Received, "frame", "frames"), stats.Sent, stats.Dropped, stats.SendErr)
 	if stats.Withheld > 0 {
 		fmt.Fprintf(w, ", %d withheld: observing", stats.Withheld)
 	}
 	fmt.Fprintln(w)
 	for _, i := range interfaces {
 		c := r.Total(i.Name)
-		fmt.Fprintf(w, "%s: %d packets (%d bytes) for aliases, %d answers (%d bytes)\n",
-			i.Name, c.RxPackets, c.RxBytes, c.TxPackets, c.TxBytes)
+		fmt.Fprintf(w, "%s: %s (%d bytes) for aliases, %s (%d bytes)\n",
+			i.Name, count(c.RxPackets, "packet", "packets"), c.RxBytes, count(c.TxPackets, "answer", "answers"), c.TxBytes)
 		printLabels(w, r.Labels(i.Name))
 		printVerdicts(w, r.VerdictCounts(i.Name))
 	}

@@ -99,7 +99,7 @@ func TestPrintTotals(t *testing.T) {
 	if len(lines) != 5 {
 		t.Fatalf("%d lines, want 5:\n%s", len(lines), b.String())
 	}
-	if want := "eth0: 1 frames received, 2 sent, 3 dropped, 4 not sent"; lines[0] != want {
+	if want := "eth0: 1 frame received, 2 sent, 3 dropped, 4 not sent"; lines[0] != want {
 		t.Errorf("%q, want %q", lines[0], want)
 	}
 	if want := "eth0: 0 packets (0 bytes) for aliases, 0 answers (0 bytes)"; lines[1] != want {
