@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/ipalias/ipalias/internal/control"
@@ -131,6 +132,10 @@ func inForce(l *control.LabelShow) (list []control.EntryShow) {
 // ends gives the first and the last address of what a configuration may have: "a",
 // "a-b" or "a/n".
 func ends(text string) (first, last netip.Addr, ok bool) {
+	// Most are single addresses, and there may be a million of them: an error costs more than they.
+	if a, err := netip.ParseAddr(text); err == nil {
+		return a, a, a.Is4()
+	}
 	if p, err := netip.ParsePrefix(text); err == nil && p.Addr().Is4() {
 		last := broadcastOf(p)
 		if p.Bits() > 30 {
@@ -141,10 +146,7 @@ func ends(text string) (first, last netip.Addr, ok bool) {
 		}
 		return p.Addr(), last, true
 	}
-	a, b, isRange := strings.Cut(text, "-")
-	if !isRange {
-		b = a
-	}
+	a, b, _ := strings.Cut(text, "-")
 	first, err := netip.ParseAddr(a)
 	last, err2 := netip.ParseAddr(b)
 	return first, last, err == nil && err2 == nil && first.Is4() && last.Is4()
@@ -210,5 +212,5 @@ func rounded(n uint64) string {
 	case n > 1<<10:
 		unit, name = 1<<10, "Kb"
 	}
-	return fmt.Sprintf("%d.%d %s", n/unit, n%unit*10/unit, name)
+	return strconv.FormatUint(n/unit, 10) + "." + strconv.FormatUint(n%unit*10/unit, 10) + " " + name
 }
