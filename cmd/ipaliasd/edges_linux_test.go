@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/ipalias/ipalias/internal/control"
@@ -83,4 +84,27 @@ func write(t *testing.T, path, text string) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A pipe in the place of the configuration, with nobody at its other end, keeps neither a
+// reload waiting nor what is asked for after it, nor the end.
+func TestReloadOfPipe(t *testing.T) {
+	a, _ := lab(t)
+	cfg := file(t, howto)
+	p := ipaliasd(t, a, "-c", cfg)
+	if err := os.Remove(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(cfg, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.client().Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "the configuration is wrong") {
+		t.Errorf("reloading from a pipe: %v", err)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(t, p.stderr, "it is no regular file", 2)
+	p.edit(t, control.Add, "v0:2", "172.16.3.11")
+	p.interrupt(t)
 }

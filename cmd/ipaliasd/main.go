@@ -97,12 +97,17 @@ again; one that is wrong is refused as a whole, and the old one goes on.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			read := func() (*config.Config, error) { return load(file, card, aliases) }
-			cfg, err := read()
+			cfg, err := load(file, card, aliases)
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), e, cfg, read, o)
+			again := func() (*config.Config, error) {
+				if file != "" {
+					return config.LoadAgain(file)
+				}
+				return config.FromFlags(card, aliases)
+			}
+			return serve(cmd.Context(), e, cfg, again, o)
 		},
 	}
 	cmd.SetVersionTemplate(version.Line("ipaliasd"))

@@ -41,7 +41,7 @@ func become(o options, config string, log *slog.Logger) error {
 		return err
 	}
 	if config != "" {
-		f, err := os.Open(config)
+		f, err := os.OpenFile(config, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe, read to its end, has nobody at the other one
 		if err != nil {
 			log.Warn("the configuration will not be read again", "user", u.Name, "error", err)
 		}

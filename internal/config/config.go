@@ -115,9 +115,15 @@ func (i *Interface) Resolve(h Host) responder.Interface {
 // somebody names a disk instead of a file. Many addresses go to an @FILE.
 const maxSize = 64 << 20
 
-// Load reads the configuration in a file. The error is an Errors.
-func Load(path string) (*Config, error) {
-	text, err := read(path)
+// Load reads the configuration in a file, which may be a pipe. The error is an Errors.
+func Load(path string) (*Config, error) { return load(path, os.Open) }
+
+// LoadAgain is Load for a daemon that runs: it waits for nobody to write to a pipe, and
+// whatever else is asked of it would wait with it.
+func LoadAgain(path string) (*Config, error) { return load(path, openRegular) }
+
+func load(path string, open func(string) (*os.File, error)) (*Config, error) {
+	text, err := read(path, open)
 	if err != nil {
 		return nil, Errors{{Place: Place{File: path}, Msg: "cannot read the configuration: " + reason(err)}}
 	}
@@ -132,7 +138,7 @@ func Load(path string) (*Config, error) {
 // LoadToSend is Load for who sends the configuration on: it gives the text too, and what
 // is in each address file by its name in it. ParseSent makes the same of them.
 func LoadToSend(path string) (text string, files map[string]string, err error) {
-	b, err := read(path)
+	b, err := read(path, os.Open)
 	if err != nil {
 		return "", nil, Errors{{Place: Place{File: path}, Msg: "cannot read the configuration: " + reason(err)}}
 	}
@@ -141,8 +147,8 @@ func LoadToSend(path string) (text string, files map[string]string, err error) {
 	return string(b), files, err
 }
 
-func read(path string) ([]byte, error) {
-	f, err := os.Open(path)
+func read(path string, open func(string) (*os.File, error)) ([]byte, error) {
+	f, err := open(path)
 	if err != nil {
 		return nil, err
 	}
