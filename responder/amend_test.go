@@ -3,6 +3,7 @@ package responder_test
 import (
 	"errors"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -25,6 +26,8 @@ func TestAmendAgainstPublish(t *testing.T) {
 		if _, err := published.Publish([]responder.Interface{i}); err != nil {
 			t.Fatal(err)
 		}
+		// Who published it shares the list with others, who rely on what is in it.
+		given, copied := i.Aliases, slices.Clone(i.Aliases)
 		for range 12 {
 			remove, add := randomDifference(random, &i)
 			next, has := change(i, remove, add)
@@ -50,6 +53,9 @@ func TestAmendAgainstPublish(t *testing.T) {
 				i = next
 			}
 			sameEverywhere(t, amended, published)
+		}
+		if !reflect.DeepEqual(given, copied) {
+			t.Fatalf("the list that was published is %v now, it was %v", given, copied)
 		}
 	}
 	if good < 100 || overlapping < 20 || missing < 20 {

@@ -86,7 +86,7 @@ func (t *table) publish(configured []wanted, hosts []config.Host) ([]doubt, erro
 	resolved := make([]responder.Interface, len(configured))
 	for n, c := range configured {
 		resolved[n] = c.Resolve(hosts[n])
-		// A list of labels, made for this: their ranges are shared.
+		// The configuration's own list, or after changes one with the same ranges: nobody writes to it.
 		resolved[n].Aliases = c.view.Aliases()
 	}
 	// The gate is shut before what only watches comes into force, and opened after

@@ -299,3 +299,29 @@ func TestAgainstSets(t *testing.T) {
 		}
 	}
 }
+
+// A million labels are there once while nothing was changed about them, and what was changed of
+// others makes no second list.
+func TestAliasesAreShared(t *testing.T) {
+	one := responder.RangesOf(responder.Range{First: small(1), Last: small(1)})
+	file := []responder.Alias{{Label: "e:0", Ranges: one}, {Label: "e:1", Ranges: responder.RangesOf(responder.Range{First: small(2), Last: small(2)})}}
+	var o Overlay
+	shared := func() bool {
+		list := o.View("e", NewFile(file)).Aliases()
+		return len(list) == len(file) && &list[0] == &file[0] && cap(list) == len(list)
+	}
+	if !shared() {
+		t.Error("a list of its own though nothing was changed")
+	}
+	o.Apply(o.Add("f:0", responder.Ranges{}, one))
+	if !shared() {
+		t.Error("a list of its own though only another interface was changed")
+	}
+	o.Apply(o.Add("e:1", file[1].Ranges, responder.RangesOf(responder.Range{First: small(3), Last: small(3)})))
+	if shared() {
+		t.Error("the configuration's list, which lacks what was added")
+	}
+	if file[1].Ranges.Len() != 1 {
+		t.Errorf("the configuration was changed: %v", file)
+	}
+}

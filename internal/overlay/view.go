@@ -190,8 +190,13 @@ func (v *View) Changed() iter.Seq[LabelView] {
 
 // Aliases lists what is in force, in the order of Labels. Options of the
 // configuration go for additions too. Lists of addresses are those of the
-// configuration, where nothing of them was changed.
-func (v *View) Aliases() (list []responder.Alias) {
+// configuration, where nothing of them was changed; so is the list of labels if nothing was
+// at all, and nobody may write to it: a million labels are to be there once.
+func (v *View) Aliases() []responder.Alias {
+	if v.file.filled == len(v.file.aliases) && len(v.changes.all(v.iface)) == 0 {
+		return slices.Clip(v.file.aliases)
+	}
+	list := make([]responder.Alias, 0, v.Len())
 	for l := range v.Labels() {
 		a, _ := v.file.Alias(l.Label)
 		if a.Ranges = l.Ranges(); a.Ranges.Len() > 0 {
