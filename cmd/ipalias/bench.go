@@ -66,11 +66,13 @@ func checkRounds(rounds int) error {
 	return nil
 }
 
+// interruptible is a context that ^C ends: namespaces and programs must be taken away first.
 func interruptible() (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 }
 
 // A report is what a measurement ends in.
+// bench and bench/wire have one each.
 type report interface {
 	WriteText(io.Writer) error
 	WritePlot(io.Writer) error
@@ -89,6 +91,7 @@ func printReport(e env, r report, asJSON bool, plot string) error {
 	return r.WriteText(e.stdout)
 }
 
+// writePlot draws r into a file.
 func writePlot(r report, name string) error {
 	f, err := os.Create(name)
 	if err != nil {

@@ -41,9 +41,11 @@ func benchWireCommand(e env) *cobra.Command {
 			if err := checkRounds(o.Rounds); err != nil {
 				return err
 			}
+			// Either the pair is made, or both ends are given: half of each would ask nobody.
 			if (o.Card == "") != (o.Peer == "") || o.Card != "" && o.Card == o.Peer {
 				return badCommandLine("--card %q and --peer %q: need two cards, or neither", o.Card, o.Peer)
 			}
+			// To standard error, so that --json can be piped, and minutes of silence look like a hang.
 			o.Progress = func(what string) { fmt.Fprintln(e.stderr, what) }
 			ctx, stop := interruptible()
 			defer stop()

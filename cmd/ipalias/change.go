@@ -19,6 +19,10 @@ import (
 
 const resultFields = `a JSON document: "changed", "changes", "warnings" and "durable"`
 
+// The commands that change what a running daemon answers for. Each is one request: the
+// daemon does all of it or nothing, between two frames, and says what it did. Nothing is
+// first asked and then changed here, since somebody else may change the table in between.
+
 func addCommand(e env) *cobra.Command {
 	var r remote
 	cmd := &cobra.Command{
@@ -70,6 +74,7 @@ show tells so, and ipalias add brings it back.`,
 	return cmd
 }
 
+// edit sends one change of one label. Without addresses a deletion is that of the label.
 func edit(ctx context.Context, e env, r remote, do, label string, args []string) error {
 	edit := control.Edit{Do: do, Label: label}
 	if len(args) > 0 {
@@ -187,6 +192,7 @@ func printResult(e env, r remote, result *control.Result, err error) error {
 	if r.asJSON {
 		return printJSON(e.stdout, result)
 	}
+	// With --ephemeral. Whoever relies on a change had better know.
 	if result.Changed && !result.Durable {
 		result.Warnings = append(result.Warnings, "the daemon keeps nothing: this ends with it")
 	}
@@ -275,12 +281,15 @@ func writeSaved(path string, saved *control.Saved) error {
 		}
 		return fmt.Errorf("save %s: %w", path, err)
 	}
+	// Written beside and renamed over: a power cut or a full disk leaves the old file or the
+	// new one, and no daemon ever reads half of one.
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
 	if err != nil {
 		return wrong(err)
 	}
 	defer os.Remove(f.Name())
 	_, err = f.WriteString(saved.Text)
+	// CreateTemp gives 0600. A configuration holds no secret, and check is run by anybody.
 	if err == nil {
 		err = f.Chmod(0o644)
 	}

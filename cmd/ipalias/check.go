@@ -38,6 +38,8 @@ type interfaceReport struct {
 	Labels    []labelReport  `json:"labels"`
 }
 
+// A labelReport has ranges as text: JSON has no address, and who reads it gives them to ipalias
+// add or to a shell.
 type labelReport struct {
 	Label     string   `json:"label"`
 	Addresses uint64   `json:"addresses"` // answered for
@@ -71,6 +73,7 @@ func check(e env, file string, asJSON bool) error {
 	if wrong != nil && !errors.As(wrong, &mistakes) {
 		return wrong // about the command line
 	}
+	// Lists are made empty, not nil, for whoever runs over them with jq.
 	report := checkReport{File: file, OK: wrong == nil, Errors: config.Errors{}, Warnings: []config.Warning{}, Interfaces: []interfaceReport{}, Unchecked: []string{}}
 	if wrong == nil {
 		if err := report.fill(cfg); err != nil {
@@ -84,6 +87,7 @@ func check(e env, file string, asJSON bool) error {
 		if err := printJSON(e.stdout, report); err != nil {
 			return err
 		}
+	// Mistakes are printed by run, to standard error, as those of every other command.
 	case wrong == nil:
 		return report.print(e.stdout)
 	}
@@ -93,6 +97,8 @@ func check(e env, file string, asJSON bool) error {
 func (r *checkReport) fill(cfg *config.Config) error {
 	r.Warnings = append(r.Warnings, cfg.Warnings...)
 	r.Unchecked = append(r.Unchecked, cfg.Unchecked()...)
+	// What is answered for is asked of the responder itself, not worked out again: reserved
+	// addresses fall out there, and a count of ours would be another one sooner or later.
 	table := responder.New(responder.Config{Workers: 1})
 	for n := range cfg.Interfaces {
 		i := &cfg.Interfaces[n]

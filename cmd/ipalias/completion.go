@@ -21,6 +21,7 @@ func completionCommand(e env) *cobra.Command {
 		ValidArgs: shells,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root := cmd.Root()
+			// With no argument and with two this is no shell either.
 			switch strings.Join(args, " ") {
 			case "bash":
 				return root.GenBashCompletionV2(e.stdout, true)

@@ -25,6 +25,8 @@ func (r *remote) flags(cmd *cobra.Command, what string) {
 	jsonFlag(cmd, &r.asJSON, what)
 }
 
+// client goes by --socket, then by the environment, by which a lab or a test leads whole
+// scripts to a daemon of its own, then to where the unit has it. Nothing is connected yet.
 func (r *remote) client() *control.Client {
 	socket := r.socket
 	if socket == "" {
@@ -69,6 +71,7 @@ func readAddresses(label string, args []string) ([]string, error) {
 
 // daemonCommands are the commands that ask a running daemon.
 func daemonCommands(e env) []*cobra.Command {
+	// In the order of the manual page: first what only looks, then what changes.
 	return []*cobra.Command{
 		showCommand(e),
 		statsCommand(e),

@@ -23,6 +23,8 @@ type expectReport struct {
 	Fields   []fieldPair  `json:"fields,omitempty"`   // of both, if there are both
 }
 
+// A frameReport is all of a frame: whoever reads a failed comparison of some CI has nothing but
+// its output.
 type frameReport struct {
 	Time string `json:"time"`
 	What string `json:"what"`
@@ -31,6 +33,8 @@ type frameReport struct {
 	clock string
 }
 
+// A fieldPair is one field of both frames. Those that agree are listed, too: a difference is
+// understood by what is around it.
 type fieldPair struct {
 	Name     string `json:"name"`
 	Expected string `json:"expected"`
@@ -80,6 +84,7 @@ func (c *comparison) WriteFrame(time int64, data []byte, comment string) error {
 func (c *comparison) compare(time int64, got []byte) {
 	want, err := c.reader.Next()
 	switch {
+	// An answer too many.
 	case err == io.EOF:
 		c.differ(c.subject.frames, nil, newFrameReport(time, got))
 	case err != nil:
@@ -113,6 +118,7 @@ func (c *comparison) Close() error {
 	if c.report.Same {
 		switch want, err := c.reader.Next(); {
 		case err == nil:
+			// No frame is named: which one ought to have caused it is not known.
 			c.differ(0, newFrameReport(want.Time, want.Data), nil)
 		case !errors.Is(err, io.EOF):
 			c.fail(err)

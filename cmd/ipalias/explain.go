@@ -103,13 +103,17 @@ func (s *subject) explain(in *capture.Reader, print func(*explanation) error) er
 			return err
 		}
 		now = max(now, frame.Time) // stamps may run backwards, the responder's time does not
+		// Timers run out between frames, at the time that they were set for: a reassembly that was
+		// given up must not be completed by a piece that came a minute later.
 		for wake != 0 && wake <= now {
 			before := wake
+			// A wake that does not move on would be one for ever: capture.File has the same guard.
 			if _, wake = s.worker.Handle(before, nil, nil, nil); wake <= before {
 				break
 			}
 		}
 		s.frames++
+		// Before Handle: the answer is written over the request.
 		x := s.describe(frame)
 		frames[0] = frame.Data
 		answers, wake = s.worker.Handle(now, frames, nil, answers[:0])
@@ -174,6 +178,7 @@ type lines struct {
 
 func (l *lines) add(x *explanation) error {
 	l.held = append(l.held, x)
+	// Columns never get narrower: lines of several pages are read as one table.
 	l.what = max(l.what, min(len(x.What), maxWhat))
 	if len(l.held) < l.hold {
 		return nil

@@ -30,6 +30,8 @@ func (p *idents) same(want, got []byte) bool {
 	if piece := be.Uint16(got[at+6:])&0x1fff != 0; piece && (now.want == before.want) != (now.got == before.got) {
 		return false
 	}
+	// Made as got would be with the other identification, then compared whole: whatever else
+	// differs is still found, the checksum included.
 	as := bytes.Clone(got)
 	be.PutUint16(as[at+4:], now.want)
 	// RFC 1624: a checksum that was right stays so, a wrong one stays wrong.

@@ -90,6 +90,7 @@ func splitFlags(args []string) (own, words []string) {
 		switch a := args[n]; {
 		case a == "-h":
 			own = append(own, "--help")
+		// The one flag of ours with a value of its own word.
 		case a == "--socket" && n+1 < len(args):
 			own = append(own, a, args[n+1])
 			n++
@@ -102,12 +103,19 @@ func splitFlags(args []string) (own, words []string) {
 	return own, words
 }
 
+// The way of a command line: ofThen takes our own flags out, parseIfconfig
+// (ifconfig_words.go) reads the rest into an ifRequest, and that goes to the daemon
+// (ifconfig_alias.go) or to the kernel (ifconfig_card.go). The listing is in
+// ifconfig_print.go. docs/howto.md says line by line what became of the HOWTO's lines.
+
 // ifconfigList prints the cards, and the daemon's aliases under theirs.
 func ifconfigList(ctx context.Context, e env, r remote, all bool) error {
 	cards, err := nettools.Cards()
 	if err != nil && !errors.Is(err, nettools.ErrUnsupported) {
 		return err
 	}
+	// A daemon that does not run is no reason not to list cards, as ifconfig always did;
+	// but the command fails in the end, for scripts that look for an alias.
 	stats, asked := r.client().Stats(ctx) // of which interfaces there are
 	if asked != nil {
 		stats = &control.Stats{}

@@ -26,6 +26,7 @@ func (q *ifRequest) alias(ctx context.Context, e env, r remote) error {
 			return err
 		}
 	}
+	// All words are checked before anything is changed: nothing is half done.
 	if err := q.checkOthers(ctx, r); err != nil {
 		return err
 	}
@@ -35,6 +36,7 @@ func (q *ifRequest) alias(ctx context.Context, e env, r remote) error {
 	switch {
 	case q.down:
 		edit.Do = control.Delete
+	// Of an alias that is up already nothing was deleted, and nothing is changed.
 	case q.address == "" && q.up:
 		var err error
 		if edit, err = q.comeBack(ctx, r); err != nil {

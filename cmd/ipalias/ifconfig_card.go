@@ -23,6 +23,8 @@ func (q *ifRequest) card(e env, r remote) error {
 		return noCard(q.name, cards)
 	}
 	c := &cards[n]
+	// A word that says what is so already is no reason to refuse: old scripts say
+	// "mtu 1500" with everything.
 	for _, o := range q.others {
 		if !o.is(c.MTU, c.MAC.String()) {
 			return o.refuse(q.name)
@@ -129,12 +131,15 @@ func (q *ifRequest) wanted(c *nettools.Card, have int) (want *nettools.Address, 
 		masked = true
 	}
 	want.Prefix = netip.PrefixFrom(a, bits)
+	// ip(8) sets none unless asked; ifconfig always did, and old programs look for it.
 	if !want.Broadcast.IsValid() && bits <= 30 && !a.IsLoopback() {
 		want.Broadcast = broadcastOf(want.Prefix)
 	}
 	return want, masked, nil
 }
 
+// replacing refuses to take an address away. ifconfig would have: but a machine that is
+// reached by that address would be gone, for a typing error in the name of an alias.
 func replacing(card string, old, want *nettools.Address) error {
 	return fmt.Errorf("%s has %s, and that is not taken away here: ip addr del %[2]s dev %[1]s && ip addr add %[3]s dev %[1]s",
 		card, old.Prefix, addressWords(want))

@@ -32,6 +32,8 @@ const (
 	kindKernelAlias = "kernel-alias" // ip addr add ... label eth0:5
 )
 
+// An ifAddress is written as text: an entry of an alias may be a range, which 1996 had no
+// word for. Its mask is that of the network that it lies in.
 type ifAddress struct {
 	Address   string `json:"address"` // or a range, or a prefix
 	Peer      string `json:"peer,omitempty"`
@@ -39,6 +41,9 @@ type ifAddress struct {
 	Mask      string `json:"mask"`
 }
 
+// ifCounters are those that ifconfig prints, and have its names. Of an alias only what the
+// daemon can count is not zero: packets, bytes, errors and drops, but no overruns, which
+// happen to a card.
 type ifCounters struct {
 	RxPackets  uint64 `json:"rx_packets"`
 	RxBytes    uint64 `json:"rx_bytes"`
@@ -52,6 +57,8 @@ type ifCounters struct {
 	TxOverruns uint64 `json:"tx_overruns"`
 }
 
+// The kernel's own aliases are addresses with a label; net-tools shows each label as an
+// entry of its own, with the card's MAC, flags and MTU but no counters.
 // cardEntries are the card's own entry and those of the kernel's aliases on it.
 func cardEntries(c nettools.Card) []ifEntry {
 	base := ifEntry{Kind: kindCard, Link: c.Title, Flags: c.Flags, MTU: c.MTU, Metric: 1, Addresses: []ifAddress{}}
@@ -87,6 +94,7 @@ func cardEntries(c nettools.Card) []ifEntry {
 }
 
 // ethernetTitle is the hardware that aliases are on.
+// In the words of net-tools of 1996, whatever the card's speed.
 const ethernetTitle = "10Mbps Ethernet"
 
 // aliasEntry is a label that is in force; else there is none. One that is not

@@ -7,6 +7,8 @@ import (
 )
 
 // An ifRequest is what an ifconfig command line asks for.
+// Words come in any order, as in ifconfig(8). All that it could say is understood, so that a
+// line of an old script is done or refused with what does it today, and never misread.
 type ifRequest struct {
 	name      string
 	address   string // as written; "" if the words have none
@@ -69,6 +71,7 @@ func parseIfconfig(words []string) (*ifRequest, error) {
 		return nil, badCommandLine("unknown option %s: expected -a, or a card or an alias such as eth0:0", q.name)
 	}
 	rest := words[1:]
+	// The address family, which was the default.
 	if rest[0] == "inet" {
 		rest = rest[1:]
 	}
@@ -105,6 +108,7 @@ func (q *ifRequest) word(rest []string) (n int, err error) {
 		q.netmask, err = parseMask(values[0])
 	case word == "broadcast":
 		q.broadcast, err = parseAddress("broadcast", values[0])
+	// There were once AX.25, ARCnet and others.
 	case word == "hw" && values[0] != "ether":
 		err = badCommandLine("hw %s: expected ether, the only hardware here", values[0])
 	case known:

@@ -87,6 +87,7 @@ func runLab(e env, command []string) (err error) {
 
 // findDaemon finds ipaliasd.
 func findDaemon() (string, error) {
+	// Beside first: whoever has just built both wants to see what was built.
 	if self, err := os.Executable(); err == nil {
 		beside := filepath.Join(filepath.Dir(self), "ipaliasd")
 		if _, err := os.Stat(beside); err == nil {
@@ -128,6 +129,7 @@ const maxLabs = 9
 
 // namespaces makes both with names that are easily typed and not taken.
 func (l *lab) namespaces() (err error) {
+	// Somebody else may have a lab, and one that was killed has left its namespaces.
 	for n := 1; n <= maxLabs; n++ {
 		suffix := ""
 		if n > 1 {
@@ -181,6 +183,8 @@ func (w *watcher) Write(b []byte) (int, error) {
 	w.out.Write(b)
 	if w.seen.Len() < 1<<16 {
 		w.seen.Write(b)
+		// The daemon says so once a card is open and its table published: from then on a ping is
+		// answered. sd_notify would say the same, but a person can read this.
 		if bytes.Contains(w.seen.Bytes(), []byte("answering for")) {
 			w.once.Do(func() { close(w.found) })
 		}
@@ -249,6 +253,7 @@ func (l *lab) close() error {
 		l.daemon.Process.Signal(syscall.SIGTERM)
 		select {
 		case err := <-l.exited:
+			// It ends well at SIGTERM: anything else is a bug that a demo should show.
 			errs = append(errs, failure(err))
 		case <-time.After(stopLimit):
 			l.daemon.Process.Kill()

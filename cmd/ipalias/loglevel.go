@@ -27,6 +27,7 @@ the kernel tells it of its cards. No level logs single frames: see ipalias recor
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			// Looking and setting are two requests, and only the second takes the right to change.
 			level, err := r.client().LogLevel(cmd.Context())
 			if len(args) == 1 && err == nil {
 				level, err = r.client().SetLogLevel(cmd.Context(), control.LogLevel{Level: args[0]})

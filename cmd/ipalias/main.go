@@ -39,6 +39,8 @@ func main() {
 // run is the program; it returns the exit status. args are without the
 // program's name.
 func run(args []string, e env) int {
+	// Commands are made anew for each run and hold no state outside: tests call run as often
+	// as they like, with streams of their own.
 	root := rootCommand(e)
 	root.SetArgs(args)
 	root.SetIn(e.stdin)
@@ -105,7 +107,9 @@ wrong.`,
   ipalias replay -c howto.toml -w answers.pcap requests.pcap
   ipalias explain -c howto.toml requests.pcap
   sudo ipalias lab`,
-		Version:       version.String(),
+		Version: version.String(),
+		// Errors and usage are printed by run, which also chooses the exit status: cobra would print
+		// the whole usage below every mistake, and knows no status but 1.
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -78,6 +78,7 @@ func (l *listing) end(err error) error {
 
 // A grid is a table in columns. Those whose title begins with ">" are aligned to
 // the right; a column without titles has its first row for all that.
+// Width is counted in runes, since labels may be in any script.
 type grid struct {
 	titles []string
 	rows   [][]string

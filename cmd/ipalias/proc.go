@@ -88,6 +88,7 @@ func procAliases(ctx context.Context, e env, r remote) error {
 	return list.end(err)
 }
 
+// print cuts a long list of entries: a line of a table is to stay one. --json has all.
 func (a *procAlias) print(w io.Writer) {
 	first := a.Addresses[:min(len(a.Addresses), maxRanges)]
 	address := strings.Join(first, ", ")
@@ -97,6 +98,8 @@ func (a *procAlias) print(w io.Writer) {
 	fmt.Fprintf(w, "%-16s %-6d %s\n", a.Device, a.Family, address)
 }
 
+// procTypes counts labels here, not addresses: in 1996 each alias was a device of its own
+// with one address, and n_attach counted devices.
 func procTypes(ctx context.Context, e env, r remote) error {
 	ip := procType{Type: familyInet, Name: typeName}
 	err := eachProcAlias(ctx, r, func(procAlias) error {

@@ -59,6 +59,8 @@ direction as frame.packet_flags_direction.`,
 
 // recordTo writes a recording to a file and tells how it went.
 func recordTo(ctx context.Context, e env, r remote, name string, what control.Recording) error {
+	// Standard output may be a pipe to tshark: what is said about the recording must not get
+	// into it, and goes to standard error with -w FILE too.
 	out := e.stdout
 	if name != "-" {
 		out = &lateFile{name: name}

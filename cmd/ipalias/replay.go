@@ -13,6 +13,7 @@ import (
 	"github.com/ipalias/ipalias/capture"
 )
 
+// replayOptions are the flags of replay.
 type replayOptions struct {
 	config, card, out, expect string
 	json                      bool
@@ -79,6 +80,7 @@ func replay(e env, o replayOptions, path string) error {
 	if o.out != "" && in.is(o.out) || want != nil && want.is(o.out) {
 		return badCommandLine("-w %s would overwrite what is read", o.out)
 	}
+	// Last of all that can fail: a mistake in the other arguments must not have emptied it.
 	out, tables, err := createOut(e, o.out)
 	if err != nil {
 		return err
@@ -103,6 +105,7 @@ func replay(e env, o replayOptions, path string) error {
 	if err == nil && report.Expect != nil && !report.Expect.Same && failure == nil {
 		err = fmt.Errorf("the answers are not those of %s", want.name)
 	}
+	// What was answered before the damage is told all the same, and then the damage.
 	return errors.Join(failure, err)
 }
 

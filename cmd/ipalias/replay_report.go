@@ -24,6 +24,7 @@ type replayReport struct {
 	unused int // labels that got no frame
 }
 
+// A verdictReport explains itself, since verdicts are what people look up.
 type verdictReport struct {
 	Verdict  string  `json:"verdict"`
 	Frames   uint64  `json:"frames"`
@@ -32,6 +33,8 @@ type verdictReport struct {
 	Meaning  string  `json:"meaning"`
 }
 
+// An aliasReport is one address, as there are counters for each; the table for people sums
+// them by label.
 type aliasReport struct {
 	Interface string     `json:"interface"`
 	Label     string     `json:"label"`
@@ -110,6 +113,7 @@ func (r *replayReport) print(w io.Writer) error {
 		fmt.Fprintln(&text)
 		aliases := grid{titles: []string{"alias", "address", ">rx packets", ">rx bytes", ">tx packets", ">tx bytes"}}
 		for _, l := range r.labels {
+			// One address is named, of several how many were asked for.
 			address := l.first.String()
 			if l.Addresses > 1 {
 				address = fmt.Sprintf("%d of %d", l.used, l.Addresses)

@@ -54,6 +54,8 @@ of this name, else its class's.`,
 }
 
 // A routeEntry is one line of route's listing.
+// Those of aliases are listed because the HOWTO's reader looks for them: its commands set one
+// for each. Nothing is set here: an alias sends answers only, and they need no route.
 type routeEntry struct {
 	Destination string `json:"destination"`
 	Gateway     string `json:"gateway"`
@@ -125,6 +127,7 @@ func kernelRoute(k nettools.Route) routeEntry {
 	if k.Dst.Bits() == 32 {
 		out.Flags += "H"
 	}
+	// As net-tools shows an unreachable route: no gateway, no card, and ! instead of U.
 	if k.Reject {
 		out.Gateway, out.Flags, out.Interface = "-", "!"+strings.TrimPrefix(out.Flags, "U"), "-"
 	}
@@ -152,6 +155,7 @@ func (q *routeRequest) alias(ctx context.Context, e env, r remote) error {
 		return fmt.Errorf("a gateway is reached by the card, not by an alias: ipalias route %s %s gw %s dev %s", q.verb, q.words(), q.gateway, card)
 	case q.target.Bits() != 32 || q.guessed:
 		return fmt.Errorf("the route to a network is the card's, not an alias's: ipalias route %s %s dev %s", q.verb, q.words(), card)
+	// To delete the route alone was to leave an alias that nothing reached.
 	case q.verb == "del":
 		return fmt.Errorf("an alias has no route that could go alone: ipalias del %s %s", q.dev, q.target.Addr())
 	}

@@ -11,6 +11,8 @@ import (
 )
 
 // A routeRequest is what a route command line asks for.
+// Target and gateway are addresses only: names are not resolved, since a route that a
+// resolver decides over is one that nobody can predict.
 type routeRequest struct {
 	verb    string // "add" or "del"
 	target  netip.Prefix
@@ -124,6 +126,7 @@ func (q *routeRequest) option(rest []string) (n int, err error) {
 		return 1, nil
 	}
 	switch {
+	// A name in the wrong place and a misspelt word look the same.
 	case !known:
 		return 0, badCommandLine("unknown word %q: expected netmask, gw, metric or dev", word)
 	case single:

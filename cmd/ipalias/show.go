@@ -113,6 +113,8 @@ type labelPrinter struct {
 // page is how many labels are lined up with each other.
 const page = 1000
 
+// begin is called before the labels of each interface. What is left of the one before is
+// printed first, with its own widths.
 func (p *labelPrinter) begin(show *control.Show, i *control.InterfaceShow) error {
 	switch {
 	case p.labels != nil:
@@ -134,6 +136,8 @@ func (p *labelPrinter) begin(show *control.Show, i *control.InterfaceShow) error
 	return nil
 }
 
+// label takes one label, and prints a page when it is full: all columns of a million
+// labels could be aligned only by holding all of them.
 func (p *labelPrinter) label(_ *control.InterfaceShow, l *control.LabelShow) error {
 	p.labels.add(l.Label, l.From, fmt.Sprint(l.Addresses), fmt.Sprint(l.Counters.RxPackets), fmt.Sprint(l.Counters.TxPackets), entries(l, p.most))
 	if len(p.labels.rows) < page {
@@ -142,6 +146,7 @@ func (p *labelPrinter) label(_ *control.InterfaceShow, l *control.LabelShow) err
 	return p.labels.print(p.out, "  ")
 }
 
+// end prints what is left, and then what belongs to no interface.
 func (p *labelPrinter) end(show *control.Show) {
 	if p.labels != nil {
 		p.labels.print(p.out, "  ")
@@ -175,6 +180,8 @@ func entries(l *control.LabelShow, most int) string {
 	return text
 }
 
+// showAddress says who has an address, or for each interface why it is not answered for:
+// "why is there no answer" is what people come with.
 func showAddress(ctx context.Context, e env, r remote, address string) error {
 	show, err := r.client().Address(ctx, address)
 	if err != nil {
@@ -203,6 +210,7 @@ func showAddress(ctx context.Context, e env, r remote, address string) error {
 	return err
 }
 
+// traffic writes counters as ifconfig names them.
 func traffic(c responder.Counters) string {
 	return fmt.Sprintf("RX %s (%d bytes), TX %s (%d bytes)", count(c.RxPackets, "packet", "packets"), c.RxBytes, count(c.TxPackets, "packet", "packets"), c.TxBytes)
 }
@@ -257,6 +265,8 @@ started, by verdict; docs/verdicts.md says what each means.`,
 	return cmd
 }
 
+// statsText writes what stats prints. What is zero and stays zero for nearly everybody,
+// such as what was withheld, has no line: a line that is there is worth reading.
 func statsText(s *control.Stats) []byte {
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "ipaliasd %s, for %s\n", s.Version, (time.Duration(s.Seconds) * time.Second).String())
@@ -298,6 +308,8 @@ func claims(list []control.Claim) string {
 	return text
 }
 
+// verdicts writes those that occurred, by name, so that two outputs can be compared
+// line by line.
 func verdicts(text *bytes.Buffer, counts map[string]uint64) {
 	g := grid{titles: []string{"", ">"}}
 	for _, v := range slices.Sorted(maps.Keys(counts)) {

@@ -14,6 +14,8 @@ import (
 
 // A subject is the card of a configuration that frames of a capture are put to,
 // with all its VLANs.
+// It is the responder that the daemon runs, with one worker, since a capture has one order.
+// replay and explain both put frames to it, so they can't come to differ.
 type subject struct {
 	interfaces []*config.Interface
 	responder  *responder.Responder
@@ -36,6 +38,7 @@ func newSubject(file, name string) (*subject, error) {
 	s := &subject{interfaces: interfaces, responder: responder.New(responder.Config{Workers: 1})}
 	var resolved []responder.Interface
 	for _, i := range interfaces {
+		// Without a host: what a capture is answered with is to be the same on every machine.
 		r := i.Resolve(config.Host{})
 		if r.Limits == responder.DefaultLimits {
 			// A capture is looked at for what each frame deserves, not for what the
@@ -121,6 +124,7 @@ func (s *source) is(path string) bool {
 		return false
 	}
 	a, err := s.file.Stat()
+	// A terminal or a pipe can be both read and written.
 	if err != nil || !a.Mode().IsRegular() {
 		return false
 	}

@@ -81,6 +81,8 @@ func terminalOf(e env) *os.File {
 // plain prints one table after the other.
 func (t *top) plain(ctx context.Context) error {
 	for n := 1; ; n++ {
+		// Each request takes a second, in which the daemon counts: that is the pace, and no timer
+		// is needed here.
 		now, err := t.client.Top(ctx, t.rows)
 		switch {
 		case ctx.Err() != nil: // ^C
@@ -110,6 +112,7 @@ const (
 // live shows the tables in place until q or ^C.
 func (t *top) live(ctx context.Context, screen *os.File) error {
 	in := t.e.stdin.(*os.File)
+	// Keys are to come one by one, not line by line.
 	old, err := term.MakeRaw(int(in.Fd()))
 	if err != nil {
 		return fmt.Errorf("set up the terminal: %w", err)
@@ -127,6 +130,7 @@ func (t *top) live(ctx context.Context, screen *os.File) error {
 	notifyResized(resized)
 	defer signal.Stop(resized)
 	tables, failed := make(chan *control.Top), make(chan error, 1)
+	// Apart from the loop below, so that a key is obeyed at once and not at the next table.
 	go func() {
 		for {
 			now, err := t.client.Top(ctx, 100) // what is sorted in another way must be there
@@ -196,12 +200,15 @@ func (t *top) draw(screen *os.File, now *control.Top, order order) {
 		text = []byte("counting for a second\n")
 	} else {
 		text = topTable(now, order, 100)
+		// The longest table that fits: what is above the two lists has a line for each card and
+		// interface, and how many these are is not ours to choose.
 		for rows := 100; rows > 1 && bytes.Count(text, []byte("\n")) > height-1; rows-- {
 			text = topTable(now, order, rows-1)
 		}
 	}
 	lines := bytes.Split(bytes.TrimRight(text, "\n"), []byte("\n"))
 	var out bytes.Buffer
+	// Written over what is there, in one piece: a screen that is cleared first flickers.
 	out.WriteString(home)
 	for _, line := range lines[:min(len(lines), height-1)] {
 		out.WriteString(cut(string(line), width) + clearLine + "\r\n")

@@ -30,6 +30,7 @@ func (o order) String() string {
 	return [...]string{"frames", "answers", "unanswered", "address"}[o]
 }
 
+// topKeys is the line at the bottom: what is sorted by, and the keys.
 func topKeys(o order) string {
 	return "by " + o.String() + "   f frames  a answers  u unanswered  i address  q end"
 }
@@ -37,6 +38,7 @@ func topKeys(o order) string {
 // sorted gives entries in an order.
 func sorted(list []control.TopEntry, o order) []control.TopEntry {
 	list = slices.Clone(list)
+	// As numbers: as text 10.0.0.10 would come before 10.0.0.9.
 	address := func(e control.TopEntry) netip.Addr { a, _ := netip.ParseAddr(e.Address); return a }
 	slices.SortStableFunc(list, func(a, b control.TopEntry) int {
 		switch o {
@@ -88,6 +90,8 @@ func topTable(now *control.Top, o order, rows int) []byte {
 			g.titles = g.titles[:4]
 		}
 		for _, e := range sorted(table.list, o)[:min(len(table.list), rows)] {
+			// Counted in bounded memory (internal/busiest): of a party that was met late the first frames
+			// may have been somebody else's. Frames is what it had for certain, AtMost what it may have had.
 			frames := rate(e.Frames)
 			if e.AtMost > e.Frames {
 				frames += "+"
