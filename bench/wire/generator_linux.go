@@ -238,23 +238,8 @@ func (l *lab) sendLive(ctx context.Context, q *question, rate float64, d time.Du
 	defer context.AfterFunc(ctx, func() { unix.Tgkill(unix.Getpid(), thread, unix.SIGURG) })()
 	// Once, if the tries were enough for d.
 	for now <= int64(get(genStop)) {
-		began := time.Now()
-		_, err := q.program.Run(&ebpf.RunOptions{
-			Data:      q.template,
-			Repeat:    repeat,
-			Flags:     unix.BPF_F_TEST_XDP_LIVE_FRAMES,
-			Context:   xdpContext{DataEnd: uint32(len(q.template)), Ingress: uint32(l.gen.index)},
-			BatchSize: 64,
-		})
-		if err := ctx.Err(); err != nil {
+		if err := l.call(ctx, q, repeat, rate > 0); err != nil {
 			return t, err
-		}
-		// Measured anew each time: how many tries a second there are depends on how many of them are due.
-		if rate > 0 && err == nil {
-			l.tries = max(1e6, float64(repeat)/time.Since(began).Seconds())
-		}
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return t, fmt.Errorf("send live frames: %w", err)
 		}
 		if err := l.state.Lookup(uint32(0), state); err != nil {
 			return t, fmt.Errorf("read generator: %w", err)
@@ -268,6 +253,28 @@ func (l *lab) sendLive(ctx context.Context, q *question, rate float64, d time.Du
 	}
 	t.sent, t.seconds = get(genSent), float64(get(genLast)-get(genFirst))/1e9
 	return t, nil
+}
+
+// call has the program tried repeat times, until it is done or ctx ends.
+func (l *lab) call(ctx context.Context, q *question, repeat uint32, paced bool) error {
+	began := time.Now()
+	_, err := q.program.Run(&ebpf.RunOptions{
+		Data:      q.template,
+		Repeat:    repeat,
+		Flags:     unix.BPF_F_TEST_XDP_LIVE_FRAMES,
+		Context:   xdpContext{DataEnd: uint32(len(q.template)), Ingress: uint32(l.gen.index)},
+		BatchSize: 64,
+	})
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err == nil && paced:
+		// Measured anew each time: how many tries a second there are depends on how many of them are due.
+		l.tries = max(1e6, float64(repeat)/time.Since(began).Seconds())
+	case err != nil && !errors.Is(err, unix.EINTR):
+		return fmt.Errorf("send live frames: %w", err)
+	}
+	return nil
 }
 
 // xdpContext is struct xdp_md.
