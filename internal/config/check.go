@@ -18,6 +18,7 @@ func (i *Interface) Check(h Host) ([]Warning, Errors) {
 	switch {
 	case errors.As(err, &overlap):
 		return nil, i.overlaps(overlap)
+	// Nothing that gets here should fail otherwise; if it does, the interface is all that we can point at.
 	case err != nil:
 		return nil, Errors{newError(i.at, "interface %s: %v", i.Name, err)}
 	}

@@ -99,6 +99,7 @@ func (i *Interface) Resolve(h Host) responder.Interface {
 	if r.MTU == 0 {
 		r.MTU = h.MTU
 	}
+	// check and replay have neither the one nor the other.
 	if r.MTU == 0 {
 		r.MTU = responder.DefaultMTU
 	}
@@ -190,6 +191,7 @@ func ParseSent(name, text string, files map[string]string) (*Config, error) {
 func (d *decoder) parse() (*Config, error) {
 	root := d.document()
 	c := d.config(root)
+	// Without the host: what it knows of the card is checked again by whoever opens that.
 	for i := range c.Interfaces {
 		warnings, errs := c.Interfaces[i].Check(Host{})
 		d.warnings = append(d.warnings, warnings...)

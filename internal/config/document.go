@@ -87,6 +87,8 @@ func (d *decoder) document() *table {
 		return root
 	}
 	var p unstable.Parser
+	// The parser gives the text piece by piece and fails at the first mistake of syntax: what stands
+	// before is decoded all the same, so that its own mistakes are told with it.
 	p.Reset(d.text)
 	current := root
 	for !d.enough() && p.NextExpression() {
@@ -108,7 +110,6 @@ func (d *decoder) document() *table {
 	}
 	return root
 }
-
 func newTable(made origin) *table { return &table{index: map[string]*entry{}, made: made} }
 
 // add appends an entry and makes it the one that is found by its key.
@@ -206,6 +207,8 @@ func (d *decoder) assign(t *table, n *unstable.Node) {
 	}
 	last := keys[len(keys)-1]
 	e := &entry{key: last.text, at: last.at, value: v}
+	// TOML forbids it. Both values are looked at all the same: whoever pasted a block twice is
+	// told of the mistakes in it now, not after the next start.
 	if old := t.index[last.text]; old != nil {
 		d.fail(last.at, "duplicate key %s: it stands at %s already", quoteKey(last.text), d.mark(old.at))
 		e.repeat = true
@@ -216,6 +219,7 @@ func (d *decoder) assign(t *table, n *unstable.Node) {
 // after gives the offset of the value behind the last part of a key: the parser
 // tells the place of no array.
 func (d *decoder) after(last key, n *unstable.Node) int {
+	// Raw of a key is as written, quotes and escapes included: its length is not the text's.
 	at := last.at
 	for it := n.Key(); it.Next(); {
 		at = int(it.Node().Raw.Offset + it.Node().Raw.Length)

@@ -72,6 +72,7 @@ var aliasKeys = []field[alias]{
 	{"from", func(d *decoder, v *value, a *alias) { a.From = d.from(v) }},
 }
 
+// nowhere is the hint for an unknown key where there is none to give.
 func nowhere(string) string { return "" }
 
 // config decodes the whole document.

@@ -57,6 +57,8 @@ func (d *decoder) met(at int, msg string) string {
 			found = "a carriage return without a newline"
 		}
 	}
+	// The messages of go-toml that people meet, by their beginnings. One that a later version words
+	// in another way is passed on as it is.
 	for _, known := range []struct{ said, expected string }{
 		{"expected newline but got U+002C", "the end of the line; several values stand in brackets: [a, b]"},
 		{"expected newline", "the end of the line"},
@@ -116,6 +118,7 @@ func bareWord(line string, col int) (at int, msg string) {
 		}
 		return at, fmt.Sprintf(`found %s as a key without quotes, expected "%s" = ...`, word, word)
 	}
+	// What YAML and old ini files take for a truth value.
 	switch strings.ToLower(word) {
 	case "true", "yes", "on":
 		return at, fmt.Sprintf("found %s, expected true or false; did you mean true?", word)

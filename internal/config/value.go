@@ -83,6 +83,7 @@ func (d *decoder) integer(v *value, low, high int) int {
 		d.wrongType(v, expected)
 		return 0
 	}
+	// Base 0: TOML's 0x, 0o and 0b, and _ between digits, are those of Go.
 	n, err := strconv.ParseInt(v.text, 0, 64)
 	if err != nil || n < int64(low) || n > int64(high) {
 		d.fail(v.at, "out of range: found %s, expected %s", short(v.text), expected)
@@ -112,6 +113,7 @@ func choice[T any](d *decoder, v *value, words []string, values []T) T {
 	return values[n]
 }
 
+// closed gives what becomes of datagrams for ports: none is ever open.
 func (d *decoder) closed(v *value) responder.Closed {
 	return choice(d, v, []string{"refuse", "drop"}, []responder.Closed{responder.Refuse, responder.Drop})
 }
@@ -159,6 +161,8 @@ func (d *decoder) strings(v *value, expected string) iter.Seq[*value] {
 	}
 }
 
+// networks gives what is on link. An empty list stays one: it says that nothing is, where nil
+// would leave it to the card.
 func (d *decoder) networks(v *value, i *Interface) {
 	const expected = `a prefix such as "172.16.3.0/24"`
 	i.Networks = []netip.Prefix{}
@@ -180,6 +184,7 @@ func (d *decoder) networks(v *value, i *Interface) {
 	}
 }
 
+// gateways gives the next hops, which are never answered for. Empty as with networks.
 func (d *decoder) gateways(v *value, i *Interface) {
 	i.Gateways = []netip.Addr{}
 	for s := range d.strings(v, `an address such as "172.16.3.200"`) {

@@ -111,6 +111,7 @@ type member struct {
 func (c *crowd) enter(conn net.Conn, uid uint32) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// The user's own idlest goes first: who opens too many pushes out nobody but himself.
 	own := 0
 	for _, m := range c.conns {
 		if m.uid == uid {

@@ -36,6 +36,7 @@ func (s *Server) record(w http.ResponseWriter, r *http.Request) {
 	// end it: the server goes on reading, to notice when the client is gone.
 	out.control.SetReadDeadline(time.Time{})
 	begun := false
+	// The backend asks for the writer once it has a tape: until then it may refuse, with a status.
 	done, err := s.Backend.Record(ctx, c.who, o, func() io.Writer {
 		begun = true
 		w.Header().Set("Content-Type", "application/x-pcapng")
@@ -49,6 +50,7 @@ func (s *Server) record(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		done.Error = err.Error()
 	}
+	// The status went out long ago, so how it ended can only be told behind the file.
 	if text, err := json.Marshal(done); err == nil {
 		w.Header().Set(recordedTrailer, string(text))
 	}

@@ -64,7 +64,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		WriteTimeout:      writeTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+		// At debug: what net/http complains about is what clients did, and would let them fill the log.
+		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, clientKey{}, c)
 		},
@@ -101,6 +102,7 @@ func (s *Server) classOf(who Peer) *class {
 	return s.lookers
 }
 
+// A clientKey is what the client of a connection is found by in the context of a request.
 type clientKey struct{}
 
 func clientOf(r *http.Request) *client { return r.Context().Value(clientKey{}).(*client) }
@@ -139,6 +141,7 @@ func (s *Server) handler() http.Handler {
 		}
 		return s.Backend.Replace(ctx, who, *source)
 	})
+	// It changes nothing, but what it is sent costs memory and work as a change does.
 	change("POST /v1/diff", func(ctx context.Context, _ Peer, body []byte) (any, error) {
 		source, err := decodeSource(body)
 		if err != nil {
@@ -154,6 +157,8 @@ func (s *Server) handler() http.Handler {
 	return mux
 }
 
+// show answers GET /v1/show. One key at the most: what two of them together would mean,
+// no two people would guess alike.
 func (s *Server) show(r *http.Request) (any, error) {
 	q := r.URL.Query()
 	if len(q) > 1 {
@@ -165,6 +170,7 @@ func (s *Server) show(r *http.Request) (any, error) {
 	return s.Backend.Show(r.Context(), q.Get("label"), q.Get("interface"))
 }
 
+// edit gives what answers one of the three methods of /v1/aliases, which differ in Do only.
 func (s *Server) edit(do string) func(context.Context, Peer, []byte) (any, error) {
 	return func(ctx context.Context, who Peer, body []byte) (any, error) {
 		e := Edit{Do: do}
@@ -283,6 +289,7 @@ func (s *Server) read(r *http.Request) ([]byte, error) {
 		body = append(body, rest...)
 	}
 	switch {
+	// ReadTimeout ran out.
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, Refuse(http.StatusRequestTimeout, "the request took longer than %v to come", readTime)
 	case err != nil:

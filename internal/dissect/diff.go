@@ -24,9 +24,11 @@ func Compare(a, b []byte) []Pair {
 		p := Pair{Name: f.Name, A: f.Value, Differ: true}
 		if other, ok := theirs[f.Name]; ok {
 			delete(theirs, f.Name)
+			// By bytes, not by text: two values may be written alike and differ.
 			x, y := a[f.Start:f.End], b[other.Start:other.End]
 			p.B = other.Value
 			p.Differ = !bytes.Equal(x, y)
+			// Payloads are cut when they are shown: without this both could look the same.
 			if p.Differ && f.Value == bytesValue(x) && other.Value == bytesValue(y) && len(x) > maxShown && len(y) > maxShown {
 				p.A, p.B = around(x, y)
 			}

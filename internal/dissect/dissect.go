@@ -37,6 +37,7 @@ const maxTags = 4
 var be = binary.BigEndian
 
 // A packet is a frame with its Ethernet header taken apart.
+// Nothing is copied: it says where in the frame things are.
 type packet struct {
 	tags []uint16 // the control fields of the VLAN tags, outermost first
 	typ  uint16   // of what begins at at
@@ -129,6 +130,7 @@ func ipv4(b []byte) (d datagram, trouble string) {
 		return d, fmt.Sprintf("header length %d, expected at least %d", d.hl, ipv4Len)
 	case len(b) < d.hl:
 		return d, fmt.Sprintf("cut short: %d of %d bytes of header", len(b), d.hl)
+	// What is behind the datagram is Ethernet's padding to 60 bytes, and no part of it.
 	case d.total >= d.hl && d.total <= len(b):
 		d.b = b[:d.total]
 	case d.total > len(b):
@@ -164,6 +166,7 @@ func sum(start uint32, b []byte) uint16 {
 	if len(b) == 1 {
 		s += uint64(b[0]) << 8
 	}
+	// Carries are added in at the end, not at each step: 64 bits hold those of any datagram.
 	for s > 0xffff {
 		s = s>>16 + s&0xffff
 	}

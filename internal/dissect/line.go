@@ -68,6 +68,8 @@ func arpLine(b []byte) string {
 	if len(b) < 8 {
 		return fmt.Sprintf("ARP, cut short: %d of %d bytes", len(b), arpLen)
 	}
+	// RFC 826 lets addresses be of any kind and length. Only those of Ethernet and IPv4 lie where
+	// they are read below.
 	hardware, protocol := be.Uint16(b), be.Uint16(b[2:])
 	if protocol != typeIPv4 || b[4] != 6 || b[5] != 4 {
 		return fmt.Sprintf("ARP %s, hardware type %d with %d byte addresses, protocol 0x%04x with %d byte addresses",
@@ -79,6 +81,7 @@ func arpLine(b []byte) string {
 	sender, target := addr4(b[14:]), addr4(b[24:])
 	var line string
 	switch op := be.Uint16(b[6:]); {
+	// RFC 5227 1.1 names both: a probe asks without saying who, an announcement asks for itself.
 	case op == 1 && sender == "0.0.0.0":
 		line = fmt.Sprintf("ARP who-has %s (probe)", target)
 	case op == 1 && sender == target:

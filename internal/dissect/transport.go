@@ -109,8 +109,10 @@ func (m message) icmp() string {
 	switch {
 	case typ == 0 || typ == 8 || 13 <= typ && typ <= 18:
 		fmt.Fprintf(&line, ", id %d, seq %d", be.Uint16(m.b[4:]), be.Uint16(m.b[6:]))
+	// RFC 792: with code 0 the pointer says which byte was wrong.
 	case typ == 12 && code == 0:
 		fmt.Fprintf(&line, " at byte %d", m.b[4])
+	// RFC 1191 4: the MTU of the next hop, in what was unused before.
 	case typ == 3 && code == 4:
 		fmt.Fprintf(&line, ", mtu %d", be.Uint16(m.b[6:]))
 	case typ == 5:

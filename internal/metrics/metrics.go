@@ -63,6 +63,7 @@ func Serve(ctx context.Context, l net.Listener, s Source, log *slog.Logger) erro
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	// Closed, not shut down: a scrape that is cut off at the daemon's end is tried again by itself.
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 	if err := server.Serve(control.Limit(l, server)); !errors.Is(err, http.ErrServerClosed) {
@@ -78,6 +79,7 @@ func Handler(s Source) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxInFlight, Timeout: patience}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		// Here the daemon is asked, not the registry: a probe wants one word and the reason.
 		h := s.Health(r.Context())
 		w.Header().Set("Content-Type", "application/json")
 		if !h.OK {
@@ -135,6 +137,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c collector) Collect(ch chan<- prometheus.Metric) {
+	// One Stats for all of them, so that the sums of one scrape fit together.
 	s, err := c.source.Stats(context.Background())
 	if err != nil {
 		ch <- prometheus.NewInvalidMetric(buildInfo, err)
@@ -182,9 +185,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	counter(reloads, s.Reload.Done, "done")
 	counter(reloads, s.Reload.Failed, "failed")
 	gauge(reloadOK, truth(s.Reload.Error == ""))
+	// As a time, not as an age: it stays the same from scrape to scrape, and changes() finds restarts.
 	if at, err := time.Parse(time.RFC3339, s.Started); err == nil {
 		gauge(started, float64(at.Unix()))
 	}
+	// Always 1, with the values as labels, so that others can be joined to it.
 	gauge(buildInfo, 1, s.Version, runtime.Version())
 }
 

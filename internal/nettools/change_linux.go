@@ -50,6 +50,7 @@ func AddAddress(card string, p netip.Prefix, broadcast netip.Addr) error {
 	return netlink.AddrAdd(l, a)
 }
 
+// netOf gives an address with the length of its network, host bits and all.
 func netOf(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
@@ -82,6 +83,7 @@ func (r Route) kernel() (*netlink.Route, error) {
 	if r.Gateway.IsValid() {
 		out.Gw = r.Gateway.AsSlice()
 	} else {
+		// As ip route add does for a route without a gateway: what is on link is one hop away.
 		out.Scope = netlink.SCOPE_LINK
 	}
 	if r.Card != "" {

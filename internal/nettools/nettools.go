@@ -38,6 +38,7 @@ type Address struct {
 }
 
 // Stats is what the kernel counted on a card.
+// It is those of struct rtnl_link_stats64 that ifconfig prints.
 type Stats struct {
 	RxPackets  uint64
 	RxBytes    uint64
