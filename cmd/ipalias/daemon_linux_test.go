@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -147,13 +146,39 @@ func (canned) SetLogLevel(_ context.Context, _ control.Peer, l control.LogLevel)
 	return &l, nil
 }
 
-func TestDaemonCommands(t *testing.T) {
+// daemonCommand is what is typed, and what comes of it.
+type daemonCommand struct {
+	command        string
+	status         int
+	stdout, stderr string // what they hold; "" for nothing at all
+}
+
+// tried runs commands one after the other, each with the daemon of serveCanned.
+func tried(t *testing.T, commands []daemonCommand) {
+	t.Helper()
+	for _, tc := range commands {
+		var stdout, stderr bytes.Buffer
+		status := run(strings.Fields(tc.command), env{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr})
+		if status != tc.status {
+			t.Errorf("%s: exit status %d, want %d", tc.command, status, tc.status)
+		}
+		for _, out := range []struct{ name, got, want string }{{"stdout", stdout.String(), tc.stdout}, {"stderr", stderr.String(), tc.stderr}} {
+			if !strings.Contains(out.got, out.want) || out.want == "" && out.got != "" {
+				t.Errorf("%s: %s is %q, want %q", tc.command, out.name, out.got, out.want)
+			}
+		}
+	}
+}
+
+// files makes what the commands read and write, and says where.
+func files(t *testing.T) (in func(name string) string) {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "ipalias") // t.TempDir may be longer than a socket's name can be
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
-	in := func(name string) string { return filepath.Join(dir, name) }
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	in = func(name string) string { return filepath.Join(dir, name) }
 	for name, text := range map[string]string{
 		"own.toml":    "[interface.eth0]\n",
 		"theirs.toml": "something\n",
@@ -171,40 +196,63 @@ func TestDaemonCommands(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l, err := control.Listen(in("s"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error)
-	go func() {
-		ended <- (&control.Server{Backend: canned{in("own.toml")}, Log: slog.New(slog.DiscardHandler)}).Serve(ctx, l)
-	}()
-	defer func() { stop(); <-ended }()
+	return in
+}
 
-	for _, tc := range []struct {
-		command        string
-		status         int
-		stdout, stderr string // what they hold; "" for nothing at all
+func TestDaemonCommands(t *testing.T) {
+	in := files(t)
+	serveCanned(t, canned{in("own.toml")})
+	for _, group := range []struct {
+		name     string
+		commands []daemonCommand
 	}{
-		{"show", done, "\n\nrun-time changes are refused until they can be kept: no room\n", ""},
-		{"show", done, "eth0:2  modified          1           0           0  172.16.3.11 (added), 172.16.3.12 (aside) (eth0:5 has it) and 5 more", ""},
-		{"show eth0:0", done, "eth0:0  file              1           3           2  172.16.3.10", ""},
-		{"show eth0:9", failed, "", "ipalias: there is no alias eth0:9"},
-		{"show eth0:0 eth0:1", misuse, "", `unexpected argument "eth0:1"`},
-		{"show 999.1.1.1", misuse, "", `found "999.1.1.1", expected a label such as eth0:0 or an address`},
-		{"show 172.16.3.10", done, "172.16.3.10 is answered for on eth0 as eth0:0, by 172.16.3.10 (file); RX 3 packets (180 bytes), TX 2 packets (120 bytes)", ""},
-		{"show 172.16.3.11", done, "172.16.3.11 is not answered for on eth0: no alias", ""},
-		{"show 10.64.0.7", done, "10.64.0.7 is not answered for on eth0: excluded, though eth0:lab has 10.64.0.0/16\n", ""},
-		{"show 10.64.0.8", done, "10.64.0.8 would be answered for on eth0 as eth0:lab, by 10.64.0.0/16 (file); RX 0 packets (0 bytes), TX 0 packets (0 bytes)" +
-			"; as many addresses are counted one by one as may be, so it is counted with eth0:lab; it observes: what is counted as TX was not sent\n", ""},
-		{"show 10.64.0.9", done, "TX 0 packets (0 bytes); another host claims it, 02:00:00:00:00:09\n", ""},
-		{"show --json", done, `"from": "aside",`, ""},
-		{"stats", done, "arp-answered  7", ""},
-		{"stats", done, "other hosts claim 7 aliases: " + strings.Repeat("172.16.3.10 (eth0, 02:00:00:00:00:09), ", 4) + "172.16.3.10 (eth0, 02:00:00:00:00:09) and 2 more\n", ""},
-		{"stats", done, "the configuration could not be read again: no such file", ""},
-		{"stats --json", done, `"arp-answered": 7`, ""},
+		{"show and stats", listings},
+		{"add, del and reload", changes(in)},
+		{"replace and diff", sources(in)},
+		{"save", saves(in)},
+		{"top and log-level", tops},
+		{"completion", completions(in)},
+		{"no daemon", deaf(in)},
+	} {
+		t.Run(group.name, func(t *testing.T) { tried(t, group.commands) })
+	}
+	t.Run("record", func(t *testing.T) {
+		tried(t, recordings(in))
+		// What was refused did not empty it.
+		if info, err := os.Stat(in("a.pcapng")); err != nil || info.Size() < 100 || info.Mode() != 0o600 {
+			t.Errorf("the recording: %v, %v", info, err)
+		}
+	})
+	if to, err := os.Readlink(in("new.link")); err != nil || to != "new.toml" {
+		t.Errorf("the link leads to %q now (%v)", to, err)
+	}
+	if text, err := os.ReadFile(in("own.toml")); err != nil || string(text) != "[interface.eth0]\n" {
+		t.Errorf("the daemon's configuration is %q now (%v)", text, err)
+	}
+}
+
+var listings = []daemonCommand{
+	{"show", done, "\n\nrun-time changes are refused until they can be kept: no room\n", ""},
+	{"show", done, "eth0:2  modified          1           0           0  172.16.3.11 (added), 172.16.3.12 (aside) (eth0:5 has it) and 5 more", ""},
+	{"show eth0:0", done, "eth0:0  file              1           3           2  172.16.3.10", ""},
+	{"show eth0:9", failed, "", "ipalias: there is no alias eth0:9"},
+	{"show eth0:0 eth0:1", misuse, "", `unexpected argument "eth0:1"`},
+	{"show 999.1.1.1", misuse, "", `found "999.1.1.1", expected a label such as eth0:0 or an address`},
+	{"show 172.16.3.10", done, "172.16.3.10 is answered for on eth0 as eth0:0, by 172.16.3.10 (file); RX 3 packets (180 bytes), TX 2 packets (120 bytes)", ""},
+	{"show 172.16.3.11", done, "172.16.3.11 is not answered for on eth0: no alias", ""},
+	{"show 10.64.0.7", done, "10.64.0.7 is not answered for on eth0: excluded, though eth0:lab has 10.64.0.0/16\n", ""},
+	{"show 10.64.0.8", done, "10.64.0.8 would be answered for on eth0 as eth0:lab, by 10.64.0.0/16 (file); RX 0 packets (0 bytes), TX 0 packets (0 bytes)" +
+		"; as many addresses are counted one by one as may be, so it is counted with eth0:lab; it observes: what is counted as TX was not sent\n", ""},
+	{"show 10.64.0.9", done, "TX 0 packets (0 bytes); another host claims it, 02:00:00:00:00:09\n", ""},
+	{"show --json", done, `"from": "aside",`, ""},
+	{"stats", done, "arp-answered  7", ""},
+	{"stats", done, "other hosts claim 7 aliases: " + strings.Repeat("172.16.3.10 (eth0, 02:00:00:00:00:09), ", 4) + "172.16.3.10 (eth0, 02:00:00:00:00:09) and 2 more\n", ""},
+	{"stats", done, "the configuration could not be read again: no such file", ""},
+	{"stats --json", done, `"arp-answered": 7`, ""},
+}
+
+func changes(in func(name string) string) []daemonCommand {
+	return []daemonCommand{
 		{"add eth0:2 172.16.3.11 @" + in("more.txt"), done, "add eth0:2 172.16.3.11,10.0.0.1,10.0.0.8/30", "warning: look out"},
 		{"add eth0:2 172.16.3.11", done, "add", "the daemon keeps nothing"},
 		{"add eth0:same 172.16.3.11", done, "nothing changed", ""},
@@ -217,12 +265,22 @@ func TestDaemonCommands(t *testing.T) {
 		{"add eth0:2 @" + in("none.txt"), misuse, "", "no address: found none in @" + in("none.txt")},
 		{"del", misuse, "", "need a label"},
 		{"reload", misuse, "", "a.toml:3:1: wrong"},
+	}
+}
+
+func sources(in func(name string) string) []daemonCommand {
+	return []daemonCommand{
 		{"replace -c " + in("b.toml"), done, `"eth0:b" = "@more.txt"`, ""},
 		{"replace -c " + in("bad.toml"), misuse, "", "bad.toml:2:7"},
 		{"replace", misuse, "", "-c FILE"},
 		{"diff", done, "nothing would change", ""},
 		{"diff -c " + in("b.toml"), done, "+ eth0:2 172.16.3.11", ""},
 		{"diff --json", done, `"same": true`, ""},
+	}
+}
+
+func saves(in func(name string) string) []daemonCommand {
+	return []daemonCommand{
 		{"save -", done, "mtu = 1500", ""},
 		{"save " + in("new.toml"), done, "", ""},
 		{"save " + in("new.toml"), done, "", ""},
@@ -237,16 +295,24 @@ func TestDaemonCommands(t *testing.T) {
 		{"save " + in("nothing.link"), failed, "", "no such file or directory"},
 		{"save " + in("new.link"), done, "", ""},
 		{"save", misuse, "", "need one file"},
-		{"top -n 1", done, topOnce, ""},
-		{"top -n 2 --rows 1", done, "eth0:1\n\nfram", ""},
-		{"top -n 1 --json", done, `"at_most": 31,`, ""},
-		{"top -n -1", misuse, "", "expected not below 0"},
-		{"top --rows 0", misuse, "", "--rows 0"},
-		{"log-level", done, "info\n", ""},
-		{"log-level debug", done, "debug\n", ""},
-		{"log-level --json", done, `"level": "info"`, ""},
-		{"log-level loud", misuse, "", "bad level"},
-		{"log-level debug info", misuse, "", "unexpected argument"},
+	}
+}
+
+var tops = []daemonCommand{
+	{"top -n 1", done, topOnce, ""},
+	{"top -n 2 --rows 1", done, "eth0:1\n\nfram", ""},
+	{"top -n 1 --json", done, `"at_most": 31,`, ""},
+	{"top -n -1", misuse, "", "expected not below 0"},
+	{"top --rows 0", misuse, "", "--rows 0"},
+	{"log-level", done, "info\n", ""},
+	{"log-level debug", done, "debug\n", ""},
+	{"log-level --json", done, `"level": "info"`, ""},
+	{"log-level loud", misuse, "", "bad level"},
+	{"log-level debug info", misuse, "", "unexpected argument"},
+}
+
+func recordings(in func(name string) string) []daemonCommand {
+	return []daemonCommand{
 		{"record -w -", done, "arp-answered", "1 frame recorded\n"},
 		{"record -w " + in("a.pcapng") + " -c 7", done, "", "1 frame recorded, 7 lost"},
 		{"record --json -w " + in("a.pcapng"), done, "", `"frames": 1`},
@@ -254,34 +320,22 @@ func TestDaemonCommands(t *testing.T) {
 		{"record -w " + in("none/a.pcapng"), failed, "", "no such file or directory"},
 		{"record", misuse, "", "-w FILE"},
 		{"record -w - --time -1s", misuse, "", "expected more than 0"},
+	}
+}
+
+func completions(in func(name string) string) []daemonCommand {
+	return []daemonCommand{
 		{"__complete del eth0:", done, "eth0:0\neth0:2\n:4\n", "NoFileComp"},
 		{"__complete show eth0:2", done, "eth0:2\n:4\n", "NoFileComp"},
 		{"__complete add eth0:2 @", done, ":0\n", "Default"},
 		{"__complete show --socket " + in("none") + " eth0:", done, ":4\n", "NoFileComp"},
+	}
+}
+
+func deaf(in func(name string) string) []daemonCommand {
+	return []daemonCommand{
 		{"show --socket " + in("none"), failed, "", "no daemon listens on"},
 		{"show --socket " + in("bad.toml"), failed, "", "bad.toml is no socket"},
 		{"show --socket " + in("."), failed, "", "is no socket"},
-	} {
-		var stdout, stderr bytes.Buffer
-		t.Setenv(control.SocketEnv, in("s"))
-		status := run(strings.Fields(tc.command), env{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr})
-		if status != tc.status {
-			t.Errorf("%s: exit status %d, want %d", tc.command, status, tc.status)
-		}
-		for _, out := range []struct{ name, got, want string }{{"stdout", stdout.String(), tc.stdout}, {"stderr", stderr.String(), tc.stderr}} {
-			if !strings.Contains(out.got, out.want) || out.want == "" && out.got != "" {
-				t.Errorf("%s: %s is %q, want %q", tc.command, out.name, out.got, out.want)
-			}
-		}
-	}
-	// What was refused did not empty it.
-	if info, err := os.Stat(in("a.pcapng")); err != nil || info.Size() < 100 || info.Mode() != 0o600 {
-		t.Errorf("the recording: %v, %v", info, err)
-	}
-	if to, err := os.Readlink(in("new.link")); err != nil || to != "new.toml" {
-		t.Errorf("the link leads to %q now (%v)", to, err)
-	}
-	if text, err := os.ReadFile(in("own.toml")); err != nil || string(text) != "[interface.eth0]\n" {
-		t.Errorf("the daemon's configuration is %q now (%v)", text, err)
 	}
 }

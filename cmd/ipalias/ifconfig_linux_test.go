@@ -9,6 +9,120 @@ import (
 
 const same = "nothing changed: it was so already"
 
+// typed is a command line and what comes of it.
+type typed struct {
+	command string
+	status  int
+	says    string // on standard output if it is done, else on standard error
+}
+
+var aliasCommands = []typed{
+	{"ifconfig eth0:0 172.16.3.11", done, "- eth0:0 172.16.3.10\n+ eth0:0 172.16.3.11\n"},
+	{"ifconfig eth0:0 172.16.3.10/24", done, "+ eth0:0 172.16.3.10\n"},
+	{"ifconfig eth0:0 172.16.3.10 netmask 255.255.255.0 broadcast 172.16.3.255 up", done, same},
+	{"ifconfig eth0:0 inet 172.16.3.10 netmask 0xffffffff", done, same},
+	{"ifconfig eth0:0 172.16.3.10 --json", done, `"changed": false`},
+	{"ifconfig eth0:0 netmask 255.255.255.0", done, same},
+	{"ifconfig eth0:0 up", done, same},
+	{"ifconfig eth0:0 172.16.3.10 netmask 255.255.0.0", failed, "172.16.3.10 has netmask 255.255.255.0 and broadcast 172.16.3.255"},
+	{"ifconfig eth0:0 broadcast 172.16.255.255", failed, "172.16.3.10 has netmask 255.255.255.0"},
+	{"ifconfig eth0:r 10.64.0.0/16", done, "+ eth0:r 10.64.0.0/16\n"},
+	{"ifconfig eth0:r", done, "inet addr:10.64.0.0/16  Bcast:255.255.255.255  Mask:255.255.255.255\n"},
+	{"ifconfig eth0:r netmask 255.0.0.0", failed, "10.64.0.0/16 has netmask 255.255.255.255"},
+	{"ifconfig eth0:r mtu 1500 hw ether 00:8E:B8:83:19:20 metric 0", done, same},
+	{"ifconfig eth0:r mtu 1400", failed, "a matter of the card: ip link set dev eth0 mtu 1400"},
+	{"ifconfig eth0:r hw ether 02:00:00:00:00:01", failed, "ip link set dev eth0 address 02:00:00:00:00:01"},
+	{"ifconfig eth0:r -arp", failed, "ip link set dev eth0 arp off"},
+	{"ifconfig eth0:r add 10.65.0.1", failed, "ipalias add eth0:r 10.65.0.1"},
+	{"ifconfig eth0:r down", done, "- eth0:r 10.64.0.0/16\n"},
+	{"ifconfig eth0:r down", failed, "there is no alias eth0:r"},
+	{"ifconfig eth0:r up", failed, "there is no alias eth0:r"},
+	{"ifconfig eth0:r", failed, "there is no alias eth0:r"},
+	{"ifconfig eth1:0 172.16.3.12", failed, "there is no interface eth1 for eth1:0; those that are configured: eth0"},
+}
+
+var aliasMistakes = []typed{
+	{"ifconfig eth0:0 172.16.3.300", misuse, "172.16.3.300: bad address"},
+	{"ifconfig eth0:0 172.16.3.10 172.16.3.11", misuse, `unknown word "172.16.3.11"`},
+	{"ifconfig eth0:0 172.16.3.10 down", misuse, "down excludes an address"},
+	{"ifconfig eth0:0 fe80::1", misuse, "fe80::1: IPv6 address: found \"fe80::1\", expected an IPv4 address"},
+	{"ifconfig eth0 fe80::1", misuse, "found \"fe80::1\", expected an IPv4 address"},
+	{"ifconfig eth0:0 frobnicate", misuse, `unknown word "frobnicate"`},
+	{"ifconfig eth0:0 netmask", misuse, "netmask: expected 1 word behind it"},
+	{"ifconfig eth0:0 netmask 255.0.255.0", misuse, "without holes"},
+	{"ifconfig eth0:0 inet6 fe80::1", misuse, "expected IPv4"},
+	{"ifconfig eth0:0 hw ax25 x", misuse, "expected ether"},
+	{"ifconfig -s eth0", misuse, "unknown option -s"},
+	{"ifconfig --frobnicate", misuse, "unknown flag"},
+}
+
+var cardCommands = []typed{
+	{"ifconfig lo", done, "lo        Link encap:Local Loopback\n          inet addr:127.0.0.1  Mask:255.0.0.0\n"},
+	{"ifconfig eth0:k", done, "inet addr:172.16.3.40"},
+	{"ifconfig eth0 172.16.3.40", done, same},
+	{"ifconfig eth0 172.16.3.1 netmask 255.255.255.0 broadcast 172.16.3.255", done, same},
+	{"ifconfig eth0 netmask 255.255.255.0", done, same},
+	{"ifconfig eth0 172.16.3.1/16", failed, "ip addr del 172.16.3.1/24 dev eth0 && ip addr add 172.16.3.1/16 brd 172.16.255.255 dev eth0"},
+	{"ifconfig eth0 netmask 255.255.0.0", failed, "ip addr del 172.16.3.1/24 dev eth0 && ip addr add 172.16.3.1/16 brd 172.16.255.255 dev eth0"},
+	{"ifconfig eth0 172.16.3.2", failed, "ip addr del 172.16.3.1/24 dev eth0 && ip addr add 172.16.3.2/24 brd 172.16.3.255 dev eth0"},
+	{"ifconfig eth0 mtu 1500 hw ether 00:8e:b8:83:19:20", done, same},
+	{"ifconfig eth0 mtu 1400", failed, "mtu is not done here: ip link set dev eth0 mtu 1400"},
+	{"ifconfig eth0 promisc", failed, "ip link set dev eth0 promisc on"},
+	{"ifconfig eth0 irq 7", failed, "irq has no meaning on eth0 today"},
+	{"ifconfig eth0 host.example.com", misuse, `unknown word "host.example.com"`},
+	{"ifconfig eth9", failed, `no such card "eth9"; those that exist: lo, eth0`},
+	{"ifconfig eth9 up", failed, `no such card "eth9"`},
+}
+
+var routeCommands = []typed{
+	{"route -n", done, "172.16.3.100    0.0.0.0         255.255.255.255 UH    0      0        0 eth0:1\n"},
+	{"route -n", done, "172.16.3.0      0.0.0.0         255.255.255.0   U     0      0        0 eth0\n"},
+	{"route -n", done, "10.99.0.0       -               255.255.0.0     !     0      0        0 -\n"},
+	{"route", done, "default         172.16.3.200    0.0.0.0         UG    0      0        0 eth0\n"},
+	{"route add 172.16.3.10 eth0:0", done, same},
+	{"route add -host 172.16.3.99 dev eth0:0", failed, "to have it do so: ipalias add eth0:0 172.16.3.99"},
+	{"route del -host 172.16.3.10 dev eth0:0", failed, "ipalias del eth0:0 172.16.3.10"},
+	{"route del -host 172.16.3.10", failed, "those of aliases go by ipalias del"},
+	{"route add -net 172.16.3.0 dev eth0:0", failed, "ipalias route add -net 172.16.3.0 dev eth0"},
+	{"route add default gw 172.16.3.200 dev eth0:0", failed, "ipalias route add default gw 172.16.3.200 dev eth0"},
+	{"route add -net 10.0.0.0 gw 172.16.3.200", done, "+ 10.0.0.0/8 via 172.16.3.200\n"},
+	{"route add -net 10.0.0.0 gw 172.16.3.200", done, same},
+	{"route del -net 10.0.0.0", done, "- 10.0.0.0/8\n"},
+	{"route del -net 10.0.0.0", failed, "there is no route to 10.0.0.0/8"},
+	{"route add -host 10.1.2.3 metric 5 eth0", done, "+ 10.1.2.3/32 dev eth0 metric 5\n"},
+	{"route delete 10.1.2.3", done, "- 10.1.2.3/32\n"},
+	{"route add -host 172.16.3.1 dev eth0", done, same},
+	{"route del -host 172.16.3.1 dev eth0", failed, "there is no route to 172.16.3.1/32 dev eth0"},
+	{"route add default gw 172.16.3.201", failed, "ip route replace default via 172.16.3.201"},
+	{"route add -net 10.2.0.0 netmask 255.255.0.0 gw 10.3.3.3", failed, "the gateway 10.3.3.3 is in no network of a card that is up"},
+	{"route add -net 10.2.0.0 netmask 255.255.0.0 reject", failed, "ip route add unreachable 10.2.0.0/16"},
+	{"route add -net 10.2.0.0/16 gw 172.16.3.200 mss 500", failed, "ip route add 10.2.0.0/16 via 172.16.3.200 advmss 500"},
+}
+
+var routeMistakes = []typed{
+	{"route add -net 10.2.0.0 dev eth0", misuse, "need a netmask"},
+	{"route add -net 10.2.3.0/16 dev eth0", misuse, "expected no host bits: 10.2.0.0/16"},
+	{"route add -net 10.2.0.0/16", misuse, "need dev CARD or gw GATEWAY"},
+	{"route add -net 10.2.0.0/16 dev eth9", failed, "no such card: eth9"},
+	{"route add -host 10.2.0.0/16 dev eth0", misuse, "bad target"},
+	{"route add default gw", misuse, "gw: expected a word behind it"},
+	{"route add default gw 172.16.3.200 frob 3", misuse, `unknown word "frob"`},
+	{"route add default gw 172.16.3.200 metric x", misuse, "bad metric"},
+	{"route add", misuse, "need a target, as in: ipalias route add"},
+	{"route del", misuse, "need a target, as in: ipalias route del"},
+	{"route add -net 10.2.0.0/33 dev eth0", misuse, "found \"10.2.0.0/33\", expected default, an IPv4 address such as 172.16.3.1 or a prefix"},
+	{"route flush", misuse, `unknown word "flush"`},
+}
+
+var listingCommands = []typed{
+	{"proc nix", misuse, `unknown table "nix": expected aliases or alias_types`},
+	{"proc", misuse, "need one table: aliases or alias_types"},
+	{"proc aliases --json", done, `"device": "eth0:0"`},
+	{"proc alias_types --json", done, `"n_attach": 2`},
+	{"route --json", done, `"alias": true`},
+	{"ifconfig --help", done, "ipalias ifconfig eth0:0 172.16.3.10"},
+}
+
 // TestIfconfigAndRoute goes on where the HOWTO ends, with what people type who
 // know ifconfig(8) and route(8), line after line.
 func TestIfconfigAndRoute(t *testing.T) {
@@ -16,107 +130,24 @@ func TestIfconfigAndRoute(t *testing.T) {
 	s.howto(t)
 	s.must(t, s.host, "ip", "addr", "add", "172.16.3.40/24", "dev", "eth0", "label", "eth0:k")
 	s.must(t, s.host, "ip", "route", "add", "unreachable", "10.99.0.0/16")
-	for _, tc := range []struct {
-		command string
-		status  int
-		says    string // on standard output if it is done, else on standard error
+	for _, group := range []struct {
+		name  string
+		lines []typed
 	}{
-		// Aliases.
-		{"ifconfig eth0:0 172.16.3.11", done, "- eth0:0 172.16.3.10\n+ eth0:0 172.16.3.11\n"},
-		{"ifconfig eth0:0 172.16.3.10/24", done, "+ eth0:0 172.16.3.10\n"},
-		{"ifconfig eth0:0 172.16.3.10 netmask 255.255.255.0 broadcast 172.16.3.255 up", done, same},
-		{"ifconfig eth0:0 inet 172.16.3.10 netmask 0xffffffff", done, same},
-		{"ifconfig eth0:0 172.16.3.10 --json", done, `"changed": false`},
-		{"ifconfig eth0:0 netmask 255.255.255.0", done, same},
-		{"ifconfig eth0:0 up", done, same},
-		{"ifconfig eth0:0 172.16.3.10 netmask 255.255.0.0", failed, "172.16.3.10 has netmask 255.255.255.0 and broadcast 172.16.3.255"},
-		{"ifconfig eth0:0 broadcast 172.16.255.255", failed, "172.16.3.10 has netmask 255.255.255.0"},
-		{"ifconfig eth0:r 10.64.0.0/16", done, "+ eth0:r 10.64.0.0/16\n"},
-		{"ifconfig eth0:r", done, "inet addr:10.64.0.0/16  Bcast:255.255.255.255  Mask:255.255.255.255\n"},
-		{"ifconfig eth0:r netmask 255.0.0.0", failed, "10.64.0.0/16 has netmask 255.255.255.255"},
-		{"ifconfig eth0:r mtu 1500 hw ether 00:8E:B8:83:19:20 metric 0", done, same},
-		{"ifconfig eth0:r mtu 1400", failed, "a matter of the card: ip link set dev eth0 mtu 1400"},
-		{"ifconfig eth0:r hw ether 02:00:00:00:00:01", failed, "ip link set dev eth0 address 02:00:00:00:00:01"},
-		{"ifconfig eth0:r -arp", failed, "ip link set dev eth0 arp off"},
-		{"ifconfig eth0:r add 10.65.0.1", failed, "ipalias add eth0:r 10.65.0.1"},
-		{"ifconfig eth0:r down", done, "- eth0:r 10.64.0.0/16\n"},
-		{"ifconfig eth0:r down", failed, "there is no alias eth0:r"},
-		{"ifconfig eth0:r up", failed, "there is no alias eth0:r"},
-		{"ifconfig eth0:r", failed, "there is no alias eth0:r"},
-		{"ifconfig eth1:0 172.16.3.12", failed, "there is no interface eth1 for eth1:0; those that are configured: eth0"},
-		{"ifconfig eth0:0 172.16.3.300", misuse, "172.16.3.300: bad address"},
-		{"ifconfig eth0:0 172.16.3.10 172.16.3.11", misuse, `unknown word "172.16.3.11"`},
-		{"ifconfig eth0:0 172.16.3.10 down", misuse, "down excludes an address"},
-		{"ifconfig eth0:0 fe80::1", misuse, "fe80::1: IPv6 address: found \"fe80::1\", expected an IPv4 address"},
-		{"ifconfig eth0 fe80::1", misuse, "found \"fe80::1\", expected an IPv4 address"},
-		{"ifconfig eth0:0 frobnicate", misuse, `unknown word "frobnicate"`},
-		{"ifconfig eth0:0 netmask", misuse, "netmask: expected 1 word behind it"},
-		{"ifconfig eth0:0 netmask 255.0.255.0", misuse, "without holes"},
-		{"ifconfig eth0:0 inet6 fe80::1", misuse, "expected IPv4"},
-		{"ifconfig eth0:0 hw ax25 x", misuse, "expected ether"},
-		{"ifconfig -s eth0", misuse, "unknown option -s"},
-		{"ifconfig --frobnicate", misuse, "unknown flag"},
-
-		// Cards.
-		{"ifconfig lo", done, "lo        Link encap:Local Loopback\n          inet addr:127.0.0.1  Mask:255.0.0.0\n"},
-		{"ifconfig eth0:k", done, "inet addr:172.16.3.40"},
-		{"ifconfig eth0 172.16.3.40", done, same},
-		{"ifconfig eth0 172.16.3.1 netmask 255.255.255.0 broadcast 172.16.3.255", done, same},
-		{"ifconfig eth0 netmask 255.255.255.0", done, same},
-		{"ifconfig eth0 172.16.3.1/16", failed, "ip addr del 172.16.3.1/24 dev eth0 && ip addr add 172.16.3.1/16 brd 172.16.255.255 dev eth0"},
-		{"ifconfig eth0 netmask 255.255.0.0", failed, "ip addr del 172.16.3.1/24 dev eth0 && ip addr add 172.16.3.1/16 brd 172.16.255.255 dev eth0"},
-		{"ifconfig eth0 172.16.3.2", failed, "ip addr del 172.16.3.1/24 dev eth0 && ip addr add 172.16.3.2/24 brd 172.16.3.255 dev eth0"},
-		{"ifconfig eth0 mtu 1500 hw ether 00:8e:b8:83:19:20", done, same},
-		{"ifconfig eth0 mtu 1400", failed, "mtu is not done here: ip link set dev eth0 mtu 1400"},
-		{"ifconfig eth0 promisc", failed, "ip link set dev eth0 promisc on"},
-		{"ifconfig eth0 irq 7", failed, "irq has no meaning on eth0 today"},
-		{"ifconfig eth0 host.example.com", misuse, `unknown word "host.example.com"`},
-		{"ifconfig eth9", failed, `no such card "eth9"; those that exist: lo, eth0`},
-		{"ifconfig eth9 up", failed, `no such card "eth9"`},
-
-		// Routes.
-		{"route -n", done, "172.16.3.100    0.0.0.0         255.255.255.255 UH    0      0        0 eth0:1\n"},
-		{"route -n", done, "172.16.3.0      0.0.0.0         255.255.255.0   U     0      0        0 eth0\n"},
-		{"route -n", done, "10.99.0.0       -               255.255.0.0     !     0      0        0 -\n"},
-		{"route", done, "default         172.16.3.200    0.0.0.0         UG    0      0        0 eth0\n"},
-		{"route add 172.16.3.10 eth0:0", done, same},
-		{"route add -host 172.16.3.99 dev eth0:0", failed, "to have it do so: ipalias add eth0:0 172.16.3.99"},
-		{"route del -host 172.16.3.10 dev eth0:0", failed, "ipalias del eth0:0 172.16.3.10"},
-		{"route del -host 172.16.3.10", failed, "those of aliases go by ipalias del"},
-		{"route add -net 172.16.3.0 dev eth0:0", failed, "ipalias route add -net 172.16.3.0 dev eth0"},
-		{"route add default gw 172.16.3.200 dev eth0:0", failed, "ipalias route add default gw 172.16.3.200 dev eth0"},
-		{"route add -net 10.0.0.0 gw 172.16.3.200", done, "+ 10.0.0.0/8 via 172.16.3.200\n"},
-		{"route add -net 10.0.0.0 gw 172.16.3.200", done, same},
-		{"route del -net 10.0.0.0", done, "- 10.0.0.0/8\n"},
-		{"route del -net 10.0.0.0", failed, "there is no route to 10.0.0.0/8"},
-		{"route add -host 10.1.2.3 metric 5 eth0", done, "+ 10.1.2.3/32 dev eth0 metric 5\n"},
-		{"route delete 10.1.2.3", done, "- 10.1.2.3/32\n"},
-		{"route add -host 172.16.3.1 dev eth0", done, same},
-		{"route del -host 172.16.3.1 dev eth0", failed, "there is no route to 172.16.3.1/32 dev eth0"},
-		{"route add default gw 172.16.3.201", failed, "ip route replace default via 172.16.3.201"},
-		{"route add -net 10.2.0.0 netmask 255.255.0.0 gw 10.3.3.3", failed, "the gateway 10.3.3.3 is in no network of a card that is up"},
-		{"route add -net 10.2.0.0 netmask 255.255.0.0 reject", failed, "ip route add unreachable 10.2.0.0/16"},
-		{"route add -net 10.2.0.0/16 gw 172.16.3.200 mss 500", failed, "ip route add 10.2.0.0/16 via 172.16.3.200 advmss 500"},
-		{"route add -net 10.2.0.0 dev eth0", misuse, "need a netmask"},
-		{"route add -net 10.2.3.0/16 dev eth0", misuse, "expected no host bits: 10.2.0.0/16"},
-		{"route add -net 10.2.0.0/16", misuse, "need dev CARD or gw GATEWAY"},
-		{"route add -net 10.2.0.0/16 dev eth9", failed, "no such card: eth9"},
-		{"route add -host 10.2.0.0/16 dev eth0", misuse, "bad target"},
-		{"route add default gw", misuse, "gw: expected a word behind it"},
-		{"route add default gw 172.16.3.200 frob 3", misuse, `unknown word "frob"`},
-		{"route add default gw 172.16.3.200 metric x", misuse, "bad metric"},
-		{"route add", misuse, "need a target, as in: ipalias route add"},
-		{"route del", misuse, "need a target, as in: ipalias route del"},
-		{"route add -net 10.2.0.0/33 dev eth0", misuse, "found \"10.2.0.0/33\", expected default, an IPv4 address such as 172.16.3.1 or a prefix"},
-		{"route flush", misuse, `unknown word "flush"`},
-
-		{"proc nix", misuse, `unknown table "nix": expected aliases or alias_types`},
-		{"proc", misuse, "need one table: aliases or alias_types"},
-		{"proc aliases --json", done, `"device": "eth0:0"`},
-		{"proc alias_types --json", done, `"n_attach": 2`},
-		{"route --json", done, `"alias": true`},
-		{"ifconfig --help", done, "ipalias ifconfig eth0:0 172.16.3.10"},
+		{"aliases", aliasCommands},
+		{"mistakes about aliases", aliasMistakes},
+		{"cards", cardCommands},
+		{"routes", routeCommands},
+		{"mistakes about routes", routeMistakes},
+		{"listings", listingCommands},
 	} {
+		t.Run(group.name, func(t *testing.T) { s.typed(t, group.lines) })
+	}
+}
+
+func (s *site) typed(t *testing.T, lines []typed) {
+	t.Helper()
+	for _, tc := range lines {
 		stdout, stderr, status := s.ipalias(strings.Fields(tc.command)...)
 		where := stdout
 		if tc.status != done {

@@ -17,8 +17,9 @@ import (
 	"github.com/ipalias/ipalias/internal/control"
 )
 
-// serveCanned has a daemon with canned answers listen until the test ends.
-func serveCanned(t *testing.T) {
+// serveCanned has a daemon with canned answers listen until the test ends, and the
+// commands find it.
+func serveCanned(t *testing.T, backend canned) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ipalias") // t.TempDir may be longer than a socket's name can be
 	if err != nil {
@@ -32,7 +33,7 @@ func serveCanned(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() {
-		ended <- (&control.Server{Backend: canned{}, Log: slog.New(slog.DiscardHandler)}).Serve(ctx, l)
+		ended <- (&control.Server{Backend: backend, Log: slog.New(slog.DiscardHandler)}).Serve(ctx, l)
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -73,21 +74,9 @@ func resize(t *testing.T, outside *os.File, columns, lines uint16) {
 	}
 }
 
-// In a terminal the tables stay in place, keys sort them, they fit whatever size it
-// gets, and at the end all is as it was.
-func TestTopInATerminal(t *testing.T) {
-	serveCanned(t)
-	t.Setenv("TERM", "xterm")
-	outside, inside := terminal(t, 80, 24)
-	before, err := unix.IoctlGetTermios(int(inside.Fd()), unix.TCGETS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	status := make(chan int)
-	var stderr bytes.Buffer
-	go func() { status <- run([]string{"top"}, env{stdin: inside, stdout: inside, stderr: &stderr}) }()
-
-	screen := make(chan string, 100) // each piece begins at the top
+// screens reads what is seen, in pieces that each begin at the top.
+func screens(outside *os.File) <-chan string {
+	screen := make(chan string, 100)
 	go func() {
 		var text string
 		buf := make([]byte, 1<<16)
@@ -105,41 +94,68 @@ func TestTopInATerminal(t *testing.T) {
 			}
 		}
 	}()
-	see := func(what string, is func(string) bool) {
-		t.Helper()
-		deadline := time.After(time.Minute)
-		for last := ""; ; {
-			select {
-			case text, ok := <-screen:
-				if last = text; ok && is(text) {
-					return
-				}
-			case <-deadline:
-				t.Fatalf("no %s; last seen %q", what, last)
+	return screen
+}
+
+// see waits for a screen that is as wanted.
+func see(t *testing.T, screen <-chan string, what string, is func(string) bool) {
+	t.Helper()
+	deadline := time.After(time.Minute)
+	for last := ""; ; {
+		select {
+		case text, ok := <-screen:
+			if last = text; ok && is(text) {
+				return
 			}
+		case <-deadline:
+			t.Fatalf("no %s; last seen %q", what, last)
 		}
 	}
-	first := func(order, address, other string) func(string) bool {
-		return func(s string) bool {
-			at := strings.Index(s, address)
-			return at > 0 && at < strings.Index(s, other) && strings.Contains(s, order)
-		}
+}
+
+// first holds of a screen in that order, with the one address above the other.
+func first(order, address, other string) func(string) bool {
+	return func(s string) bool {
+		at := strings.Index(s, address)
+		return at > 0 && at < strings.Index(s, other) && strings.Contains(s, order)
 	}
-	see("table", first("by frames", "172.16.3.100 ", "172.16.3.10 "))
-	outside.WriteString("i")
-	see("order by address", first("by address", "172.16.3.10 ", "172.16.3.100 "))
-	outside.WriteString("a")
-	see("order by answers", first("by answers", "172.16.3.10 ", "172.16.3.100 "))
-	resize(t, outside, 20, 9)
-	see("smaller screen", func(s string) bool {
+}
+
+// fits holds of a screen with no line too long and none too many.
+func fits(columns, most int) func(string) bool {
+	return func(s string) bool {
 		lines := strings.Split(strings.TrimPrefix(s, home), "\r\n")
 		for _, line := range lines {
-			if len(strings.TrimSuffix(strings.TrimSuffix(line, clearRest), clearLine)) > 20 {
+			if len(strings.TrimSuffix(strings.TrimSuffix(line, clearRest), clearLine)) > columns {
 				return false
 			}
 		}
-		return len(lines) <= 9
-	})
+		return len(lines) <= most
+	}
+}
+
+// In a terminal the tables stay in place, keys sort them, they fit whatever size it
+// gets, and at the end all is as it was.
+func TestTopInATerminal(t *testing.T) {
+	serveCanned(t, canned{})
+	t.Setenv("TERM", "xterm")
+	outside, inside := terminal(t, 80, 24)
+	before, err := unix.IoctlGetTermios(int(inside.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := make(chan int)
+	var stderr bytes.Buffer
+	go func() { status <- run([]string{"top"}, env{stdin: inside, stdout: inside, stderr: &stderr}) }()
+
+	screen := screens(outside)
+	see(t, screen, "table", first("by frames", "172.16.3.100 ", "172.16.3.10 "))
+	outside.WriteString("i")
+	see(t, screen, "order by address", first("by address", "172.16.3.10 ", "172.16.3.100 "))
+	outside.WriteString("a")
+	see(t, screen, "order by answers", first("by answers", "172.16.3.10 ", "172.16.3.100 "))
+	resize(t, outside, 20, 9)
+	see(t, screen, "smaller screen", fits(20, 9))
 	outside.WriteString("q")
 	select {
 	case got := <-status:

@@ -11,11 +11,7 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
-// Whatever address is asked about, it is told who has it and since when, or why
-// nobody answers.
-func TestShowAddress(t *testing.T) {
-	a, b := lab(t)
-	text := `[interface.v0]
+const manyRules = `[interface.v0]
 counters = 1
 exclude = ["10.64.0.7", "10.64.9.0/24"]
 [interface.v0.aliases]
@@ -23,30 +19,24 @@ exclude = ["10.64.0.7", "10.64.9.0/24"]
 "v0:1" = ["172.16.3.100", "172.16.3.20"]
 "v0:lab" = ["10.64.0.0/16", "172.16.3.192-172.16.3.255"]
 `
-	cfg := file(t, text)
-	p := ipaliasd(t, a, "-c", cfg)
-	p.edit(t, control.Add, "v0:run", "172.16.3.30", "172.16.3.31")
-	p.edit(t, control.Delete, "v0:1", "172.16.3.20")
-	if err := os.WriteFile(cfg, []byte(strings.Replace(text, `"172.16.3.10"`, `["172.16.3.10", "172.16.3.31"]`, 1)), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.client().Reload(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	w := tap(t, b)
-	w.answers(question(peerMAC, netip.MustParseAddr("10.64.0.9"), 1, nil)) // the second is asked for v0:1
+
+// addressAnswer is what is told of an address.
+type addressAnswer struct {
+	address  string
+	answered bool
+	label    string
+	rule     string
+	from     string
+	reason   string
+	counters responder.Counters
+	shared   bool // counted with its label
+}
+
+// ofManyRules are the answers once 10.64.0.9 was asked for, and then v0:1.
+func ofManyRules() []addressAnswer {
 	const yes, no = true, false
 	asked := responder.Counters{RxPackets: 1, RxBytes: 42, TxPackets: 1, TxBytes: 42}
-	for _, want := range []struct {
-		address  string
-		answered bool
-		label    string
-		rule     string
-		from     string
-		reason   string
-		counters responder.Counters
-		shared   bool // counted with its label
-	}{
+	return []addressAnswer{
 		{"172.16.3.10", yes, "v0:0", "172.16.3.10", control.FromFile, "", responder.Counters{}, yes},
 		{"10.64.0.9", yes, "v0:lab", "10.64.0.0/16", control.FromFile, "", asked, no},
 		{"172.16.3.100", yes, "v0:1", "172.16.3.100", control.FromFile, "", responder.Counters{}, yes},
@@ -63,26 +53,50 @@ exclude = ["10.64.0.7", "10.64.9.0/24"]
 		{"172.16.3.20", no, "v0:1", "", control.Removed, "removed from v0:1 at run time", responder.Counters{}, no},
 		{"10.65.0.1", no, "", "", "", "no alias", responder.Counters{}, no},
 		{"fe80::1", no, "", "", "", "no alias", responder.Counters{}, no},
-	} {
-		show, err := p.client().Address(t.Context(), want.address)
-		if err != nil || len(show.Interfaces) != 1 {
-			t.Errorf("%s: %v, %v", want.address, show, err)
-			continue
-		}
-		got := show.Interfaces[0]
-		if got.Answered != want.answered || got.Label != want.label || got.Rule != want.rule || got.From != want.from ||
-			!strings.Contains(got.Reason, want.reason) || (got.Reason == "") != (want.reason == "") ||
-			got.Counters != want.counters || got.WithLabel != want.shared {
-			t.Errorf("%s: %+v, want %+v", want.address, got, want)
-		}
 	}
-	// The one that found no place is in its label.
-	show, err := p.client().Show(t.Context(), "v0:1")
-	if err != nil || len(show.Interfaces[0].Labels) != 1 {
-		t.Fatalf("%+v, %v", show, err)
+}
+
+// Whatever address is asked about, it is told who has it and since when, or why
+// nobody answers.
+func TestShowAddress(t *testing.T) {
+	a, b := lab(t)
+	cfg := file(t, manyRules)
+	p := ipaliasd(t, a, "-c", cfg)
+	p.edit(t, control.Add, "v0:run", "172.16.3.30", "172.16.3.31")
+	p.edit(t, control.Delete, "v0:1", "172.16.3.20")
+	if err := os.WriteFile(cfg, []byte(strings.Replace(manyRules, `"172.16.3.10"`, `["172.16.3.10", "172.16.3.31"]`, 1)), 0o644); err != nil {
+		t.Fatal(err)
 	}
-	if l := show.Interfaces[0].Labels[0]; l.Uncounted.RxPackets != 1 || l.Counters != l.Uncounted {
-		t.Errorf("v0:1 counted %+v, %+v of it for no single address; want one packet", l.Counters, l.Uncounted)
+	if _, err := p.client().Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w := tap(t, b)
+	w.answers(question(peerMAC, netip.MustParseAddr("10.64.0.9"), 1, nil)) // the second is asked for v0:1
+	for _, want := range ofManyRules() {
+		t.Run(want.address, func(t *testing.T) { told(t, p, want) })
+	}
+	t.Run("an address that found no place is in its label", func(t *testing.T) {
+		show, err := p.client().Show(t.Context(), "v0:1")
+		if err != nil || len(show.Interfaces[0].Labels) != 1 {
+			t.Fatalf("%+v, %v", show, err)
+		}
+		if l := show.Interfaces[0].Labels[0]; l.Uncounted.RxPackets != 1 || l.Counters != l.Uncounted {
+			t.Errorf("v0:1 counted %+v, %+v of it for no single address; want one packet", l.Counters, l.Uncounted)
+		}
+	})
+}
+
+func told(t *testing.T, p *process, want addressAnswer) {
+	t.Helper()
+	show, err := p.client().Address(t.Context(), want.address)
+	if err != nil || len(show.Interfaces) != 1 {
+		t.Fatalf("%s: %v, %v", want.address, show, err)
+	}
+	got := show.Interfaces[0]
+	if got.Answered != want.answered || got.Label != want.label || got.Rule != want.rule || got.From != want.from ||
+		!strings.Contains(got.Reason, want.reason) || (got.Reason == "") != (want.reason == "") ||
+		got.Counters != want.counters || got.WithLabel != want.shared {
+		t.Errorf("%s: %+v, want %+v", want.address, got, want)
 	}
 }
 

@@ -9,16 +9,11 @@ import (
 	"github.com/ipalias/ipalias/internal/framegen"
 )
 
-// Who asks and who is asked is counted exactly where they are few, for all who look
-// at the same time, from when the first one does.
-func TestTop(t *testing.T) {
-	a, b := lab(t)
-	p := start(t, a.Command(binary, "-c", file(t, howtoVLANs)))
-	p.wait(t, p.stdout, "answering for", 3)
-	w := tap(t, b)
+// looking has so many look at who asks, each window after the other, until the test ends.
+func looking(t *testing.T, p *process, many int) <-chan *control.Top {
 	tops := make(chan *control.Top)
 	ctx := t.Context()
-	for range 2 {
+	for range many {
 		go func() {
 			for {
 				top, err := p.client().Top(ctx, 3)
@@ -33,6 +28,47 @@ func TestTop(t *testing.T) {
 			}
 		}()
 	}
+	return tops
+}
+
+// party is who asks, or with a label who is asked.
+type party struct{ iface, address, label string }
+
+// tally is what windows count together.
+type tally struct {
+	frames, replies map[party]uint64
+	verdicts        map[string]uint64
+}
+
+// add adds a window, in which all must have been counted, and exactly.
+func (c *tally) add(t *testing.T, top *control.Top) {
+	t.Helper()
+	for _, e := range append(top.Aliases, top.Askers...) {
+		if e.AtMost != e.Frames {
+			t.Errorf("%+v is not exact", e)
+		}
+		who := party{e.Interface, e.Address, e.Label}
+		c.frames[who] += e.Frames
+		c.replies[who] += e.Answered
+	}
+	for _, i := range top.Interfaces {
+		for v, n := range i.Verdicts {
+			c.verdicts[i.Name+" "+v] += n
+		}
+	}
+	if top.Uncounted > 0 || top.Seconds < 0.5 || len(top.Cards) != 1 {
+		t.Errorf("a window %+v", top)
+	}
+}
+
+// Who asks and who is asked is counted exactly where they are few, for all who look
+// at the same time, from when the first one does.
+func TestTop(t *testing.T) {
+	a, b := lab(t)
+	p := start(t, a.Command(binary, "-c", file(t, howtoVLANs)))
+	p.wait(t, p.stdout, "answering for", 3)
+	w := tap(t, b)
+	tops := looking(t, p, 2)
 	<-tops // from here on it is counted
 	asker := netip.MustParseAddr("172.16.3.77")
 	vlan := [2]uint16{framegen.TypeVLAN, 100}
@@ -43,30 +79,14 @@ func TestTop(t *testing.T) {
 		w.put(whoHas(peerMAC, gateway, v1alias))
 	}
 	// The frames may fall into two windows, and each comes twice, once for each who looks.
-	type party struct{ iface, address, label string }
-	frames, replies, verdicts := map[party]uint64{}, map[party]uint64{}, map[string]uint64{}
+	sum := tally{map[party]uint64{}, map[party]uint64{}, map[string]uint64{}}
 	deadline := time.After(patience)
-	for verdicts["v0.100 arp-answered"] < 2*20 || verdicts["v0 arp-answered"] < 2*25 {
+	for sum.verdicts["v0.100 arp-answered"] < 2*20 || sum.verdicts["v0 arp-answered"] < 2*25 {
 		select {
 		case top := <-tops:
-			for _, e := range append(top.Aliases, top.Askers...) {
-				if e.AtMost != e.Frames {
-					t.Errorf("%+v is not exact", e)
-				}
-				who := party{e.Interface, e.Address, e.Label}
-				frames[who] += e.Frames
-				replies[who] += e.Answered
-			}
-			for _, i := range top.Interfaces {
-				for v, n := range i.Verdicts {
-					verdicts[i.Name+" "+v] += n
-				}
-			}
-			if top.Uncounted > 0 || top.Seconds < 0.5 || len(top.Cards) != 1 {
-				t.Errorf("a window %+v", top)
-			}
+			sum.add(t, top)
 		case <-deadline:
-			t.Fatalf("not counted within %v: %v", patience, verdicts)
+			t.Fatalf("not counted within %v: %v", patience, sum.verdicts)
 		}
 	}
 	for who, want := range map[party][2]uint64{
@@ -77,8 +97,8 @@ func TestTop(t *testing.T) {
 		{"v0.100", "172.16.3.77", ""}:         {20, 20},
 		{"v0", "172.16.3.200", ""}:            {5, 5},
 	} {
-		if frames[who] != 2*want[0] || replies[who] != 2*want[1] {
-			t.Errorf("%v: %d frames, %d answered; want twice %d and %d", who, frames[who], replies[who], want[0], want[1])
+		if sum.frames[who] != 2*want[0] || sum.replies[who] != 2*want[1] {
+			t.Errorf("%v: %d frames, %d answered; want twice %d and %d", who, sum.frames[who], sum.replies[who], want[0], want[1])
 		}
 	}
 }
