@@ -37,8 +37,8 @@ func (c *conflictLog) report(conflicts []responder.Conflict) {
 	for _, conflict := range conflicts {
 		id := claimed{conflict.Interface, conflict.Addr}
 		switch {
-		// Once for good: a conflict that goes and comes back is what the verdict's counter shows,
-		// and the digest of claims (log.go).
+		// Once as long as it is an alias: that the claims go on the verdict's counter shows, and
+		// the digest of them (log.go).
 		case c.seen[id] || c.full:
 		case len(c.seen) == maxConflicts:
 			c.full = true
