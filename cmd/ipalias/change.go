@@ -74,7 +74,9 @@ show tells so, and ipalias add brings it back.`,
 	return cmd
 }
 
-// edit sends one change of one label. Without addresses a deletion is that of the label.
+// edit sends one change of one label. Without addresses a deletion is that of the label,
+// and that alone: a list of nobody's addresses, such as a file of comments, is refused by
+// readAddresses. It once went as no addresses, and the label was gone with all it had.
 func edit(ctx context.Context, e env, r remote, do, label string, args []string) error {
 	edit := control.Edit{Do: do, Label: label}
 	if len(args) > 0 {
@@ -133,7 +135,11 @@ daemon, and only now.`,
 }
 
 // readSource reads a configuration with the files that it names. It goes to the daemon
-// as it is, so that what the daemon says of a line is about the line that people see.
+// as it is, unparsed: it was once written anew here, and what the daemon said of a line was
+// about a text that nobody had seen. Lists of addresses travel beside it as files of their
+// own, for a million addresses as strings of TOML were parsed twice and then kept.
+// The files are opened here, with the rights of whoever asks and from where they are: the
+// daemon may be in another directory and may see less of the disk, or more.
 func readSource(file string) (*control.Source, error) {
 	if file == "" {
 		return nil, errNoConfig
@@ -142,6 +148,8 @@ func readSource(file string) (*control.Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The daemon keeps the name to tell where its table is from. A relative one would mean
+	// another file to whoever reads it elsewhere.
 	name, err := filepath.Abs(file)
 	if err != nil {
 		return nil, err
@@ -162,6 +170,8 @@ It changes nothing.`,
   ipalias diff -c tomorrow.toml --json | jq .changes`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			// nil: the daemon's own file, as reload would read it. Only the daemon knows which that
+			// is, so nothing is looked for here. An empty -c is a mistake and not that.
 			var source *control.Source
 			if cmd.Flags().Changed("config") {
 				var err error
@@ -184,7 +194,8 @@ It changes nothing.`,
 	return cmd
 }
 
-// printResult tells what a change did.
+// printResult tells what a change did; result may be nil if err is not. That nothing was to
+// be changed is success: scripts add the same addresses at each start.
 func printResult(e env, r remote, result *control.Result, err error) error {
 	if err != nil {
 		return refused(err)
@@ -199,8 +210,12 @@ func printResult(e env, r remote, result *control.Result, err error) error {
 	return printLines(e, result.Changes, result.Warnings, "nothing changed: it was so already")
 }
 
-// printLines prints changes, and warnings where messages go.
+// printLines prints changes, and warnings where messages go: the output of diff is compared
+// and searched, and no line of it may be anything but a difference. Warnings don't change
+// the exit status, as with check.
 func printLines(e env, changes, warnings []string, none string) error {
+	// Put together and written at once: there is one error to look at, and a pipe that is
+	// closed is noticed as in every other command.
 	var text bytes.Buffer
 	for _, line := range changes {
 		fmt.Fprintln(&text, line)
@@ -238,6 +253,8 @@ daemon's own file, nor over any that it did not write itself.`,
 			switch {
 			case r.asJSON:
 				return printJSON(e.stdout, saved)
+			// The daemon only gives the text. It writes no file for those who ask: it has other rights
+			// than they, and could be sent to overwrite what is not theirs.
 			case args[0] == "-":
 				_, err := io.WriteString(e.stdout, saved.Text)
 				return err
@@ -249,19 +266,26 @@ daemon's own file, nor over any that it did not write itself.`,
 	return cmd
 }
 
-// writeSaved writes a file whole or not at all, and none that somebody else wrote. Where
-// path is a link, what it leads to is written.
+// writeSaved writes a file whole or not at all, and none that somebody else wrote: a
+// configuration has comments and an order that saving would lose. Where path is a link,
+// what it leads to is written; a rename over the link would leave the other file old, and
+// whoever reads that by its own name would not notice.
 func writeSaved(path string, saved *control.Saved) error {
+	// Lstat, since Stat finds nothing at a link that leads nowhere, and the link would be
+	// replaced by a file. So it is an error here. What is not there at all has no link to follow.
 	if _, err := os.Lstat(path); err == nil {
 		if path, err = filepath.EvalSymlinks(path); err != nil {
 			return fmt.Errorf("save: %w", err)
 		}
 	}
 	if info, err := os.Stat(path); err == nil {
-		// Root would put a file in the place of /dev/null, after reading it to its end.
+		// Before it is read: this once read /dev/full until memory ended. And a rename, as root,
+		// would put a file in the place of /dev/null.
 		if !info.Mode().IsRegular() {
 			return fmt.Errorf("%s is no regular file: expected a file to write, or - for standard output", path)
 		}
+		// By the file and not by its name: the daemon's may be meant by another path or a link. If
+		// it can't be looked at from here, the mark below still refuses what people wrote.
 		if own, err := os.Stat(saved.Source); err == nil && os.SameFile(info, own) {
 			return fmt.Errorf("%s is the daemon's own configuration: save writes over no file that people write", path)
 		}
@@ -269,6 +293,8 @@ func writeSaved(path string, saved *control.Saved) error {
 		if err != nil {
 			return err
 		}
+		// The first line says who wrote the file. What is empty has nothing to lose, and may come
+		// from mktemp.
 		mark, _, _ := strings.Cut(saved.Text, "\n")
 		if len(old) > 0 && !bytes.HasPrefix(old, []byte(mark)) {
 			return fmt.Errorf("%s exists and was not written by ipalias save", path)
@@ -283,16 +309,21 @@ func writeSaved(path string, saved *control.Saved) error {
 	}
 	// Written beside and renamed over: a power cut or a full disk leaves the old file or the
 	// new one, and no daemon ever reads half of one.
+	// In the same directory, as a rename can't leave a file system. Hidden, so that a pattern
+	// such as *.toml does not find it meanwhile.
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
 	if err != nil {
 		return wrong(err)
 	}
+	// After the rename there is nothing of this name any more, and nothing is removed.
 	defer os.Remove(f.Name())
 	_, err = f.WriteString(saved.Text)
 	// CreateTemp gives 0600. A configuration holds no secret, and check is run by anybody.
 	if err == nil {
 		err = f.Chmod(0o644)
 	}
+	// Before the rename: the name may reach the disk before the text, and a power cut would
+	// leave an empty file in the place of the old one.
 	if err == nil {
 		err = f.Sync()
 	}
@@ -302,8 +333,22 @@ func writeSaved(path string, saved *control.Saved) error {
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
+	// The new name is the directory's to keep: until it is synced too, a power cut may bring
+	// back the old file after this said that it was saved.
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
 	if err != nil {
 		return wrong(err)
 	}
 	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
 }

@@ -17,7 +17,9 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
-// An explanation is a line of "explain --json".
+// An explanation is a line of "explain --json". Its members are named as the columns are
+// meant; scripts select by them, so a name that is out stays. What is not known of a frame is
+// left out rather than empty.
 type explanation struct {
 	Frame     int    `json:"frame"` // from 1
 	Time      string `json:"time"`
@@ -33,7 +35,9 @@ type explanation struct {
 	Rule      string `json:"rule,omitempty"`   // what of the configuration holds the address
 	Reason    string `json:"reason,omitempty"` // why the address is not answered for
 
-	clock          string
+	clock string // Time for people
+	// Taken from the frame before its answer is written over it, as the verdict, which says
+	// which of the two counts, is known only after. The zero Addr: the frame has none.
 	source, target netip.Addr
 }
 
@@ -82,12 +86,16 @@ func explain(e env, file, card string, asJSON bool, path string) error {
 	}
 	out := &lines{w: bufio.NewWriter(e.stdout), hold: heldLines, json: asJSON}
 	if in.file == nil {
-		out.hold = 1 // somebody may be watching
+		// Somebody may be watching, with tcpdump before the pipe: a page may take a day to fill.
+		// Columns then widen as they must.
+		out.hold = 1
 	}
 	err = s.explain(reader, out.add)
+	// The end alone: a file cut in the middle of a frame has an error of its own, which is told.
 	if err == io.EOF {
 		err = nil
 	}
+	// Lines that are held are printed after an error too: what was good before it is explained.
 	return errors.Join(in.damage(err), out.flush())
 }
 
@@ -95,7 +103,10 @@ func explain(e env, file, card string, asJSON bool, path string) error {
 // answers: File tells a Handler nothing but the frame, and here its own time and
 // length matter too.
 func (s *subject) explain(in *capture.Reader, print func(*explanation) error) error {
+	// Nanoseconds since the epoch, as stamps are. A wake of 0: no timer is set.
 	var now, wake int64
+	// A frame at a time, where the daemon takes many: Verdicts are those of the last call, and
+	// each frame is to have its own. The slices are used again for each.
 	frames, answers := make([][]byte, 1), [][]byte(nil)
 	for {
 		frame, err := in.Next()
@@ -126,15 +137,20 @@ func (s *subject) explain(in *capture.Reader, print func(*explanation) error) er
 	}
 }
 
-// describe says what can be said of a frame before it is overwritten with its answer.
+// describe says what can be said of a frame before it is overwritten with its answer. It
+// needs s.frames counted already, and leaves the verdict and what follows from it.
 func (s *subject) describe(f capture.Frame) *explanation {
 	x := &explanation{Frame: s.frames, Time: stamp(f.Time), clock: clock(f.Time), What: dissect.Line(f.Data), Captured: len(f.Data), Length: f.Length}
+	// A snapshot length cuts frames, and a cut echo request is refused as too short. Who does
+	// not see that it was cut looks for the fault in the sender.
 	if f.Length > len(f.Data) {
 		x.What += fmt.Sprintf(" [captured %d of %d bytes]", len(f.Data), f.Length)
 	}
 	x.source, _ = dissect.Source(f.Data)
 	x.target, _ = dissect.Target(f.Data)
 	tags := dissect.Tags(f.Data)
+	// By all tags in order: VLAN 5 within 7 is not VLAN 7. None fits: the frame belongs to no
+	// interface and Interface stays empty.
 	for _, i := range s.interfaces {
 		if slices.Equal(i.Tags, tags) {
 			x.Interface = i.Name
@@ -143,7 +159,8 @@ func (s *subject) describe(f capture.Frame) *explanation {
 	return x
 }
 
-// match says what the table thinks of the address that a verdict is about.
+// match says what the table thinks of the address that a verdict is about. It asks for the
+// frame's interface alone: another VLAN may have the same address for somebody else.
 func (s *subject) match(x *explanation, v responder.Verdict) {
 	a := x.target
 	switch v {
@@ -160,7 +177,8 @@ func (s *subject) match(x *explanation, v responder.Verdict) {
 	x.Address, x.Alias, x.Rule, x.Reason = a.String(), m.Label, m.Rule, m.Reason
 }
 
-// heldLines is how many lines are laid out together.
+// heldLines is how many lines are laid out together: enough that the first page has seen the
+// usual widths, few enough that a capture of any length fits.
 const heldLines = 256
 
 // maxWhat bounds the column that says what a frame is; some, which quote others,
@@ -173,7 +191,7 @@ type lines struct {
 	json bool
 	hold int // explanations, before they are printed
 	held []*explanation
-	what int // width of the column
+	what int // width of the column; 0 before the first
 }
 
 func (l *lines) add(x *explanation) error {
@@ -187,6 +205,7 @@ func (l *lines) add(x *explanation) error {
 }
 
 func (l *lines) flush() error {
+	// A line each and not one document: jq and grep begin while the capture still runs.
 	encoder := json.NewEncoder(l.w)
 	encoder.SetEscapeHTML(false)
 	for _, x := range l.held {
@@ -202,6 +221,7 @@ func (l *lines) flush() error {
 		}
 	}
 	l.held = l.held[:0]
+	// Past the buffer too, or who watches a pipe sees nothing for 4 KiB.
 	return l.w.Flush()
 }
 

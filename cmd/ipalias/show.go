@@ -38,6 +38,8 @@ why it is not answered for.`,
 				return badCommandLine("unexpected argument %q: one label or address at a time", args[1])
 			}
 			if len(args) == 1 {
+				// An IPv6 address has colons as labels have: the daemon would say that there is no such
+				// label.
 				if a, err := netip.ParseAddr(args[0]); err == nil && !a.Is4() {
 					return badCommandLine("found %q, an IPv6 address, expected an IPv4 one such as 172.16.3.10; IPv6 aliases are not answered yet", args[0])
 				}
@@ -65,7 +67,9 @@ why it is not answered for.`,
 	return cmd
 }
 
-// showAll lists all aliases as they come: a table of a million fills no memory here.
+// showAll lists all aliases as they come: a table of a million fills no memory here. As JSON
+// the daemon's document goes through as it is: to decode it and encode it again would
+// only take time, and lose what a newer daemon tells.
 func showAll(ctx context.Context, e env, r remote) error {
 	if r.asJSON {
 		return refused(r.client().CopyShow(ctx, e.stdout))
@@ -73,6 +77,8 @@ func showAll(ctx context.Context, e env, r remote) error {
 	out := bufio.NewWriterSize(e.stdout, 64<<10)
 	p := labelPrinter{out: out, most: maxRanges}
 	show, err := r.client().Labels(ctx, "", control.ShowReader{Begin: p.begin, Label: p.label})
+	// Also after an error: what came before it is true, and shows how far it went. The error of
+	// the stream comes first; a failed write of ours is most often why it was broken off.
 	p.end(show)
 	if flushed := out.Flush(); err == nil {
 		return flushed
@@ -80,7 +86,8 @@ func showAll(ctx context.Context, e env, r remote) error {
 	return refused(err)
 }
 
-// showLabel lists all of one label.
+// showLabel lists all of one label, every entry of it: whoever names one label wants to see
+// what the overview leaves out. An answer of that size is held whole.
 func showLabel(ctx context.Context, e env, r remote, label string) error {
 	show, err := r.client().Show(ctx, label)
 	if err != nil {
@@ -103,14 +110,17 @@ func showLabel(ctx context.Context, e env, r remote, label string) error {
 	return err
 }
 
-// A labelPrinter prints labels interface by interface.
+// A labelPrinter prints labels interface by interface. The order of calls is begin, label for
+// each of its labels, begin of the next, and end once; end may come alone if there is none.
 type labelPrinter struct {
-	out    io.Writer // keeps its error
-	most   int       // entries of a label
-	labels *grid     // of the interface in hand
+	out    io.Writer // keeps its error: only the last Flush or Write is looked at
+	most   int       // entries of a label; of a prefix with holes there may be thousands
+	labels *grid     // of the interface in hand; nil: there was none yet
 }
 
-// page is how many labels are lined up with each other.
+// page is how many labels are lined up with each other, and so how many are held here. All
+// were once: the daemon made three copies of a million labels, 1.8 GB, and the tool as many
+// more. A thousand rows fill any screen, and columns that widen between are hardly seen.
 const page = 1000
 
 // begin is called before the labels of each interface. What is left of the one before is
@@ -120,13 +130,17 @@ func (p *labelPrinter) begin(show *control.Show, i *control.InterfaceShow) error
 	case p.labels != nil:
 		p.labels.print(p.out, "  ")
 		fmt.Fprintln(p.out)
+	// Once, at the very top: who edits the daemon's file must learn first that it does not
+	// hold at present.
 	case show.Replaced:
 		fmt.Fprintf(p.out, "as %s said when it replaced the daemon's file\n\n", show.Source)
 	}
+	// Empty where the configuration leaves it to a card that is not there.
 	mac := ""
 	if i.MAC != "" {
 		mac = " (" + i.MAC + ")"
 	}
+	// In the first line: who only sees that aliases are listed takes them to be answered.
 	answers := "answers for"
 	if i.Mode == control.Observe {
 		answers = "observes and sends nothing, would answer for"
@@ -146,11 +160,14 @@ func (p *labelPrinter) label(_ *control.InterfaceShow, l *control.LabelShow) err
 	return p.labels.print(p.out, "  ")
 }
 
-// end prints what is left, and then what belongs to no interface.
+// end prints what is left, and then what belongs to no interface. show is what was told
+// beside the labels, and complete only now: a stream tells of strays after the interfaces.
 func (p *labelPrinter) end(show *control.Show) {
 	if p.labels != nil {
 		p.labels.print(p.out, "  ")
 	}
+	// Kept and not dropped, as the interface may be back with the next reload. But nobody would
+	// find why the address is not answered for, so it is said here.
 	for _, s := range show.Strays {
 		fmt.Fprintf(p.out, "\n%s was changed at run time, but its interface is not configured\n", s)
 	}
@@ -160,7 +177,9 @@ func (p *labelPrinter) end(show *control.Show) {
 }
 
 // entries writes the entries of a label, the first most of them. Where they
-// differ each says where it comes from.
+// differ each says where it comes from: the column before says it of the label,
+// and to repeat that for each would hide the one that differs. The daemon itself
+// cuts long lists; More counts what it left out.
 func entries(l *control.LabelShow, most int) string {
 	var words []string
 	for _, entry := range l.Entries[:min(len(l.Entries), most)] {
@@ -191,8 +210,12 @@ func showAddress(ctx context.Context, e env, r remote, address string) error {
 		return printJSON(e.stdout, show)
 	}
 	var text bytes.Buffer
+	// Every interface has a line: the same address may be an alias in one VLAN and somebody
+	// else's in the next.
 	for _, m := range show.Interfaces {
 		if !m.Answered {
+			// A range may have it and still not answer: network and broadcast addresses are left out,
+			// and so is what was removed. Without this people look for a typing error in the range.
 			within := ""
 			if m.Rule != "" {
 				within = fmt.Sprintf(", though %s has %s", m.Label, m.Rule)
@@ -210,12 +233,15 @@ func showAddress(ctx context.Context, e env, r remote, address string) error {
 	return err
 }
 
-// traffic writes counters as ifconfig names them.
+// traffic writes counters as ifconfig names them: RX is what was asked of an alias, TX what
+// was answered in its name.
 func traffic(c responder.Counters) string {
 	return fmt.Sprintf("RX %s (%d bytes), TX %s (%d bytes)", count(c.RxPackets, "packet", "packets"), c.RxBytes, count(c.TxPackets, "packet", "packets"), c.TxBytes)
 }
 
-// withLabel says where an address is counted that has no counters of its own.
+// withLabel says where an address is counted that has no counters of its own. Their number
+// has a ceiling, or a /8 asked at random would fill memory. A zero must not be read as "nobody
+// asked".
 func withLabel(m control.AddressMatch) string {
 	if m.WithLabel {
 		return "; as many addresses are counted one by one as may be, so it is counted with " + m.Label
@@ -223,7 +249,8 @@ func withLabel(m control.AddressMatch) string {
 	return ""
 }
 
-// contested says who else claims an address.
+// contested says who else claims an address, by its MAC. It was in the log alone, of which
+// weeks had to be searched.
 func contested(m control.AddressMatch) string {
 	if m.ClaimedBy != "" {
 		return "; another host claims it, " + m.ClaimedBy
@@ -231,7 +258,8 @@ func contested(m control.AddressMatch) string {
 	return ""
 }
 
-// observing says what the counters of an interface mean that sends nothing.
+// observing says what the counters of an interface mean that sends nothing: they count as if
+// it answered, since that is what is rehearsed, and would be believed.
 func observing(mode string) string {
 	if mode == control.Observe {
 		return "; it observes: what is counted as TX was not sent"
@@ -281,6 +309,8 @@ func statsText(s *control.Stats) []byte {
 		if c.Conflicts > 0 {
 			fmt.Fprintf(&text, "  other hosts claim %s: %s\n", count(c.Conflicts, "alias", "aliases"), claims(c.Claims))
 		}
+		// Those of frames that reached no interface, such as of a VLAN that is not configured.
+		// Those of the interfaces come below, and no frame is in both.
 		verdicts(&text, c.Verdicts)
 	}
 	for _, i := range s.Interfaces {
@@ -288,13 +318,15 @@ func statsText(s *control.Stats) []byte {
 		verdicts(&text, i.Verdicts)
 	}
 	fmt.Fprintf(&text, "\nchanged at run time: %s added, %s\n", count(uint64(s.Store.Added), "entry", "entries"), count(uint64(s.Store.Removed), "removal", "removals"))
+	// The same sentences as in the daemon's health: an alert and this must not differ.
 	for _, trouble := range control.Troubles(s.Store, s.Reload) {
 		fmt.Fprintln(&text, trouble)
 	}
 	return text.Bytes()
 }
 
-// claims names the first of those who claim aliases.
+// claims names the first of those who claim aliases. The number of all stands before it, and
+// --json has them all; a cloned machine may claim thousands, and its first few tell enough.
 func claims(list []control.Claim) string {
 	const most = 5
 	var words []string
