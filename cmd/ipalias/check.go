@@ -15,7 +15,9 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
-// checkReport is what "check --json" prints. Nothing in it is null.
+// checkReport is what "check --json" prints. Nothing in it is null, and with mistakes it is a
+// whole document too: who runs it before a reload has one thing to read. Interfaces are empty
+// then, since half a configuration answers for nothing.
 type checkReport struct {
 	File       string            `json:"file"`
 	OK         bool              `json:"ok"`
@@ -25,7 +27,8 @@ type checkReport struct {
 	Unchecked  []string          `json:"unchecked"` // takes the card
 }
 
-// An interfaceReport leaves out what is the card's to say.
+// An interfaceReport leaves out what is the card's to say. The host's own card is not asked:
+// a configuration is often checked on another machine, by CI or before it is copied.
 type interfaceReport struct {
 	Name      string         `json:"name"`
 	Card      string         `json:"card"`
@@ -69,6 +72,7 @@ Exit status: 0 nothing is wrong (warnings are not), 2 something is.`,
 
 func check(e env, file string, asJSON bool) error {
 	cfg, wrong := loadConfig(file)
+	// Only mistakes in the file are a report. Without a file there is nothing to report on.
 	var mistakes config.Errors
 	if wrong != nil && !errors.As(wrong, &mistakes) {
 		return wrong // about the command line
@@ -149,15 +153,18 @@ func (r *checkReport) print(w io.Writer) error {
 	return err
 }
 
-// maxRanges is how many ranges of a label are named.
+// maxRanges is how many ranges of a label are named in text: a line of a screen's width. show
+// names as many; --json has them all.
 const maxRanges = 4
 
 func (i *interfaceReport) print(text *bytes.Buffer) {
+	// Not the zero MAC, which is what the table here was tried with in its place.
 	mac := i.MAC
 	if mac == "" {
 		mac = "the card's own MAC"
 	}
 	fmt.Fprintf(text, "\n%s answers with %s for %s\n", i.Name, mac, count(i.Addresses, "address", "addresses"))
+	// By label and no more: one of a file of a million addresses is a line, not a million.
 	labels := grid{titles: []string{"", ">", ""}}
 	for _, l := range i.Labels {
 		ranges := strings.Join(l.Ranges[:min(len(l.Ranges), maxRanges)], ", ")

@@ -14,11 +14,12 @@ import (
 
 // A remote is what the commands share that ask a running daemon.
 type remote struct {
-	socket string
+	socket string // as given; "": client finds it
 	asJSON bool
 }
 
-// flags adds --socket and --json to a command.
+// flags adds --socket and --json to a command. The flag has no default value: help would
+// print the environment of the moment.
 func (r *remote) flags(cmd *cobra.Command, what string) {
 	cmd.Flags().StringVar(&r.socket, "socket", "", "ask the daemon that listens on `PATH` (default "+control.DefaultSocket+", or "+control.SocketEnv+")")
 	cmd.MarkFlagFilename("socket")
@@ -38,7 +39,10 @@ func (r *remote) client() *control.Client {
 	return control.NewClient(socket)
 }
 
-// refused gives what the daemon refused the exit status that it would have here.
+// refused gives what the daemon refused the exit status that it would have here: 2 for what
+// is wrong with the request or its configuration, so that a script need not know who read
+// it. The mistakes are printed as check prints them, a line each with its place. nil and
+// errors of the connection pass as they are.
 func refused(err error) error {
 	var e *control.Error
 	switch {
@@ -53,7 +57,9 @@ func refused(err error) error {
 }
 
 // readAddresses reads addresses of the command line, "@FILE" too: files are read
-// with the rights of whoever asks, not the daemon's.
+// with the rights of whoever asks, not the daemon's. They come back as ranges in order, each
+// once: that is what is sent, and a prefix of 16 million addresses stays one word.
+// The result is never empty, for a deletion without addresses is that of the label.
 func readAddresses(label string, args []string) ([]string, error) {
 	ranges, err := config.Addresses(label, args)
 	if err != nil {

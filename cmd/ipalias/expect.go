@@ -11,7 +11,8 @@ import (
 	"github.com/ipalias/ipalias/internal/dissect"
 )
 
-// expectReport is the result of --expect. Of the differences it tells the first.
+// expectReport is the result of --expect. Of the differences it tells the first: after an
+// answer too many or too few all that follow differ, and none of that would mean anything.
 type expectReport struct {
 	File     string       `json:"file"`
 	Same     bool         `json:"same"`
@@ -47,30 +48,36 @@ func newFrameReport(time int64, frame []byte) *frameReport {
 }
 
 // A comparison is a capture.FrameWriter that holds the answers against a golden
-// capture on their way to another writer.
+// capture on their way to another writer. So a replay is the same with and without it, and
+// -w writes all answers whatever differs: they may be the next golden capture. Nothing of
+// either is kept in memory but the pair in hand.
 type comparison struct {
 	out     capture.FrameWriter // nil: nowhere
 	golden  *source
 	reader  *capture.Reader
 	subject *subject
-	idents  idents
+	idents  idents // of the pair before, as pieces of a datagram share theirs
 	report  expectReport
-	err     error // of the golden capture
+	err     error // of the golden capture; a write's error is returned as any
 }
 
 func newComparison(out capture.FrameWriter, golden *source, s *subject) *comparison {
 	c := &comparison{out: out, golden: golden, subject: s, report: expectReport{File: golden.name, Same: true}}
+	// No error is returned: the replay goes on and its answers are written all the same.
 	if c.reader, c.err = capture.NewReader(golden); c.err != nil {
 		c.fail(c.err)
 	}
 	return c
 }
 
+// fail ends the comparison. Same is false then without an Answer, by which print tells damage
+// from a difference.
 func (c *comparison) fail(err error) {
 	c.err, c.report.Same = c.golden.damage(err), false
 }
 
-// WriteFrame implements capture.FrameWriter.
+// WriteFrame implements capture.FrameWriter. A difference is no error here, which would end the
+// replay.
 func (c *comparison) WriteFrame(time int64, data []byte, comment string) error {
 	if c.report.Same {
 		c.compare(time, data)
@@ -82,6 +89,8 @@ func (c *comparison) WriteFrame(time int64, data []byte, comment string) error {
 }
 
 func (c *comparison) compare(time int64, got []byte) {
+	// The frame that the subject has in hand is the cause: answers are written before the next
+	// frame is read. want is the reader's until then; what outlives it is copied as text.
 	want, err := c.reader.Next()
 	switch {
 	// An answer too many.
@@ -99,6 +108,8 @@ func (c *comparison) compare(time int64, got []byte) {
 	}
 }
 
+// differ notes the first difference. It is called once: after it Same is false and nothing is
+// compared. frame is 0 where no frame is to blame; want or got is nil where there is none.
 func (c *comparison) differ(frame int, want, got *frameReport) {
 	r := &c.report
 	r.Same, r.Answer, r.Frame, r.Expected, r.Got = false, r.Compared+1, frame, want, got
@@ -120,6 +131,7 @@ func (c *comparison) Close() error {
 		case err == nil:
 			// No frame is named: which one ought to have caused it is not known.
 			c.differ(0, newFrameReport(want.Time, want.Data), nil)
+		// The end here too is how it should be: as many answers as expected.
 		case !errors.Is(err, io.EOF):
 			c.fail(err)
 		}
@@ -171,6 +183,8 @@ func (r *expectReport) print(text *bytes.Buffer) {
 	fields.print(text, "")
 }
 
+// orDash shows that a field is missing on one side: an empty cell looks like a column that has
+// slipped.
 func orDash(s string) string {
 	if s == "" {
 		return "-"

@@ -19,14 +19,15 @@ import (
 	"github.com/ipalias/ipalias/internal/version"
 )
 
-// Exit status.
+// Exit status. Scripts tell by it whether to try again: misuse fails the same way each time.
 const (
 	done   = 0
 	failed = 1
 	misuse = 2 // the command line or the configuration is wrong
 )
 
-// An env is what the program takes from outside, beside its arguments.
+// An env is what the program takes from outside, beside its arguments. Nothing else here reads
+// os.Stdin or writes os.Stdout, or tests could not see it.
 type env struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -47,6 +48,7 @@ func run(args []string, e env) int {
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)
 	// What cobra refuses before a command runs is about the command line.
+	// There is no type for it: cobra's errors are plain text.
 	started := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
 	cmd, err := root.ExecuteC()
@@ -54,6 +56,8 @@ func run(args []string, e env) int {
 		cmd = root // whose help lists what there is help for
 	}
 
+	// In this order: mistakes in a configuration go before the command line, though both may be
+	// in one chain, since usage does not help who has to mend a file.
 	var wrong config.Errors
 	switch {
 	case err == nil:
@@ -77,10 +81,12 @@ func run(args []string, e env) int {
 	return failed
 }
 
-// errNoCommand is for somebody who does not know the commands.
+// errNoCommand is for somebody who does not know the commands, and gets all of usage with it.
+// It is a failure: a script whose command came out empty has done nothing.
 var errNoCommand = errors.New("need a command")
 
-// A usageError is about the command line.
+// A usageError is about the command line. It is told from others by its type alone, wrapped or
+// not, and ends with misuse and a hint at --help.
 type usageError struct{ error }
 
 func badCommandLine(text string, args ...any) error {
@@ -170,7 +176,8 @@ func knownTopic(cmd *cobra.Command, args []string) error {
 	return err
 }
 
-// noArguments is for commands that take none.
+// noArguments is for commands that take none. Cobra's own would call the argument an unknown
+// command.
 func noArguments(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return badCommandLine("unexpected argument %q", args[0])
@@ -189,25 +196,27 @@ func oneCapture(_ *cobra.Command, args []string) error {
 	return badCommandLine("unexpected argument %q: one capture file at a time", args[1])
 }
 
-// configFlag adds -c to a command.
+// configFlag adds -c to a command. There is no default: what is checked or replayed is most often
+// not yet the file that the daemon has, and to take that one silently would mislead.
 func configFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVarP(file, "config", "c", "", "read the configuration from `FILE`")
 	cmd.MarkFlagFilename("config", "toml")
 }
 
-// interfaceFlag adds -i to a command.
+// interfaceFlag adds -i to a command. A capture does not say on which card it was taken.
 func interfaceFlag(cmd *cobra.Command, name *string) {
 	cmd.Flags().StringVarP(name, "interface", "i", "", "which card or interface of the configuration saw the capture, `NAME`; needed if there are several cards")
 }
 
-// jsonFlag adds --json to a command.
+// jsonFlag adds --json to a command; what says what comes, so that jq can be written from the help.
 func jsonFlag(cmd *cobra.Command, on *bool, what string) {
 	cmd.Flags().BoolVar(on, "json", false, "print "+what)
 }
 
 var errNoConfig = badCommandLine("need a configuration: -c FILE")
 
-// loadConfig reads the configuration that -c names.
+// loadConfig reads the configuration that -c names. The flag is not marked as required, which
+// cobra would refuse in words of its own. Mistakes in the file come as config.Errors.
 func loadConfig(file string) (*config.Config, error) {
 	if file == "" {
 		return nil, errNoConfig

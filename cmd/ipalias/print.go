@@ -11,7 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// printJSON prints v as one JSON document.
+// printJSON prints v as one JSON document, indented, since people read it as often as jq does.
+// v is encoded whole before a byte is written: what may be long goes through a listing.
 func printJSON(w io.Writer, v any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false) // "a > b" is for people too
@@ -25,13 +26,14 @@ type listing struct {
 	out    *bufio.Writer
 	key    string
 	asJSON bool
-	n      int
+	n      int // added so far
 	// Of an element, and what writes it there: a new one for each would cost a third of the time.
 	text    bytes.Buffer
 	encoder *json.Encoder
 }
 
 func newListing(w io.Writer, asJSON bool, key string) *listing {
+	// A write for each element would be a million calls of the system.
 	l := &listing{out: bufio.NewWriterSize(w, 64<<10), key: key, asJSON: asJSON}
 	l.encoder = json.NewEncoder(&l.text)
 	l.encoder.SetEscapeHTML(false) // as printJSON
@@ -39,7 +41,8 @@ func newListing(w io.Writer, asJSON bool, key string) *listing {
 	return l
 }
 
-// add prints an element, as text by print.
+// add prints an element, as text by print; v is what JSON has of it and is not kept. Nothing is
+// written before the first, so that a refused request leaves no open bracket behind.
 func (l *listing) add(v any, print func(io.Writer)) error {
 	l.n++
 	if !l.asJSON {
@@ -78,17 +81,20 @@ func (l *listing) end(err error) error {
 
 // A grid is a table in columns. Those whose title begins with ">" are aligned to
 // the right; a column without titles has its first row for all that.
-// Width is counted in runes, since labels may be in any script.
+// Width is counted in runes, since labels may be in any script: package text/tabwriter
+// counts so too, but aligns a whole table to one side, and holds it until the end.
 type grid struct {
 	titles []string
 	rows   [][]string
-	widths []int // of what was printed; nil: nothing yet
+	widths []int // of what was printed; nil: nothing yet, and titles are still to come
 }
 
 func (g *grid) add(cells ...string) { g.rows = append(g.rows, cells) }
 
 // print writes g with two spaces between columns and none at the end of a line. What is
-// added afterwards is printed below it by the next print, in columns no narrower.
+// added afterwards is printed below it by the next print, in columns no narrower: pages are read
+// as one table. Every row has a cell for each title. Of no rows the titles alone are printed,
+// if there are any: that a table is empty is an answer.
 func (g *grid) print(w io.Writer, indent string) error {
 	rows := g.rows
 	if g.widths == nil {
@@ -125,12 +131,13 @@ func (g *grid) print(w io.Writer, indent string) error {
 		}
 		text = append(bytes.TrimRight(text, " "), '\n')
 	}
-	g.rows = g.rows[:0]
+	g.rows = g.rows[:0] // their room is used again by the next page
 	_, err := w.Write(text)
 	return err
 }
 
-// count writes a number with what it counts.
+// count writes a number with what it counts. Both words are given, as "address" has a plural
+// of its own.
 func count(n uint64, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -138,8 +145,9 @@ func count(n uint64, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// clock writes a frame's time for people, in UTC as the epoch is.
+// clock writes a frame's time for people, in UTC: an output that is kept must not depend on where
+// it was made. No date, for a capture is of minutes; stamp has it.
 func clock(ns int64) string { return time.Unix(0, ns).UTC().Format("15:04:05.000000") }
 
-// stamp writes a frame's time for programs.
+// stamp writes a frame's time for programs, to the nanosecond where the capture has that.
 func stamp(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339Nano) }

@@ -57,7 +57,8 @@ direction as frame.packet_flags_direction.`,
 	return cmd
 }
 
-// recordTo writes a recording to a file and tells how it went.
+// recordTo writes a recording to a file and tells how it went. The end of ctx is a good end: ^C
+// is how most recordings stop, and the file is whole then.
 func recordTo(ctx context.Context, e env, r remote, name string, what control.Recording) error {
 	// Standard output may be a pipe to tshark: what is said about the recording must not get
 	// into it, and goes to standard error with -w FILE too.
@@ -66,17 +67,21 @@ func recordTo(ctx context.Context, e env, r remote, name string, what control.Re
 		out = &lateFile{name: name}
 	}
 	done, err := r.client().Record(ctx, what, out)
+	// An error before that of Close is most often its cause, and is told alone. Without a file
+	// the daemon sent no byte.
 	if f, ok := out.(*lateFile); ok && f.file != nil {
 		if e := f.file.Close(); err == nil && e != nil {
 			err = fmt.Errorf("write recording: %w", e)
 		}
 	}
 	switch {
-	case done == nil:
+	case done == nil: // refused, or broken off: how many there were is not known
 	case r.asJSON:
 		printJSON(e.stderr, done)
 	default:
 		fmt.Fprintf(e.stderr, "%s recorded", count(done.Frames, "frame", "frames"))
+		// Lost frames don't fail the recording, and are never passed over: who looks for an answer in
+		// the file must know that it may have been among them.
 		if done.Lost > 0 {
 			fmt.Fprintf(e.stderr, ", %d lost: they came faster than they could be written", done.Lost)
 		}
@@ -86,7 +91,8 @@ func recordTo(ctx context.Context, e env, r remote, name string, what control.Re
 }
 
 // A lateFile is created with the first write: what is refused must not empty the
-// recording of yesterday. It is the caller's alone to read.
+// recording of yesterday. It is the caller's alone to read: frames hold what others said to
+// each other. A file that was there before keeps its mode, and whoever made it chose that.
 type lateFile struct {
 	name string
 	file *os.File

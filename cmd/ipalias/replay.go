@@ -76,7 +76,8 @@ func replay(e env, o replayOptions, path string) error {
 		}
 		defer want.Close()
 	}
-	// Creating the file empties it.
+	// Creating the file empties it, before a frame is read. By the file, not by the name: a
+	// link or ./ before it would do the same.
 	if o.out != "" && in.is(o.out) || want != nil && want.is(o.out) {
 		return badCommandLine("-w %s would overwrite what is read", o.out)
 	}
@@ -86,6 +87,8 @@ func replay(e env, o replayOptions, path string) error {
 		return err
 	}
 
+	// What stopped the frames is kept apart from err, of the tables: they are printed after a
+	// failure too, and a failure is not also told as a difference.
 	report := replayReport{In: in.name, Out: o.out}
 	var failure error
 	if want == nil {
@@ -110,7 +113,8 @@ func replay(e env, o replayOptions, path string) error {
 }
 
 // createOut creates the file that answers go to, none for "", and says where the
-// tables go.
+// tables go: not into a capture on standard output, which tcpdump would refuse with
+// them. out is closed by put.
 func createOut(e env, path string) (out capture.FrameWriter, tables io.Writer, err error) {
 	switch path {
 	case "":
@@ -125,7 +129,9 @@ func createOut(e env, path string) (out capture.FrameWriter, tables io.Writer, e
 }
 
 // put hands the frames of in to the subject and the answers to out, and closes
-// out. An interrupt ends it between two frames.
+// out, after an error too, so that what was answered until then is a whole file. out may be
+// nil. An interrupt ends it between two frames: one that killed the program would leave a
+// file that ends in the middle of a frame, and no table.
 func (s *subject) put(in *source, out capture.FrameWriter) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -133,15 +139,19 @@ func (s *subject) put(in *source, out capture.FrameWriter) error {
 
 	reader, err := capture.NewReader(in)
 	if err == nil {
+		// The port that stands in for a card, not a loop of ours: time, timers and batches are then
+		// as the daemon's code has them elsewhere.
 		port := capture.NewFile(reader, out)
 		err = port.Run(ctx, s)
 		s.answers = port.Stats().Sent
+		// Run takes the end of ctx for a good one. Here half a capture would pass for all of it.
 		if err == nil && ctx.Err() != nil {
 			err = fmt.Errorf("interrupted after %s", count(uint64(s.frames), "frame", "frames"))
 		}
 	}
 	err = in.damage(err)
 	if out != nil {
+		// A full disk may be noticed only here. In a comparison this also finds what is missing.
 		err = errors.Join(err, out.Close())
 	}
 	return err

@@ -9,7 +9,8 @@ import (
 	"github.com/ipalias/ipalias/responder"
 )
 
-// replayReport is what "replay --json" prints.
+// replayReport is what "replay --json" prints. Lists are empty and not null where there is
+// nothing, as in check.
 type replayReport struct {
 	In       string          `json:"in"`
 	Out      string          `json:"out,omitempty"`
@@ -20,8 +21,8 @@ type replayReport struct {
 	Aliases  []aliasReport   `json:"aliases"`          // those that got frames
 	Expect   *expectReport   `json:"expect,omitempty"`
 
-	labels []usedLabel
-	unused int // labels that got no frame
+	labels []usedLabel // for the table; the document has Aliases
+	unused int         // labels that got no frame
 }
 
 // A verdictReport explains itself, since verdicts are what people look up.
@@ -45,12 +46,14 @@ type aliasReport struct {
 // A usedLabel sums the addresses of a label that got frames.
 type usedLabel struct {
 	responder.LabelInfo
-	used  int
-	first netip.Addr
+	used  int        // addresses that got frames; of them all LabelInfo has the number
+	first netip.Addr // of those; the only one that can be meant where the label has one
 }
 
 // fill takes what was counted. failure is what ended the replay early, nil for
-// nothing.
+// nothing. It is called once, after the last frame: counters are read while no worker runs.
+// The counts are the responder's own, those that the daemon shows, so that a replay can be
+// held against a running daemon.
 func (r *replayReport) fill(s *subject, failure error) {
 	r.Frames, r.Answers = s.frames, s.answers
 	r.Verdicts, r.Aliases = []verdictReport{}, []aliasReport{}
@@ -64,6 +67,8 @@ func (r *replayReport) fill(s *subject, failure error) {
 		}
 		r.fillAliases(s.responder, i.Name)
 	}
+	// In the order of the verdicts and not by number, so that two outputs compare line by line.
+	// Where one is counted there was a frame, and the share divides by no 0.
 	for v, n := range counts {
 		if n == 0 {
 			continue
@@ -73,6 +78,8 @@ func (r *replayReport) fill(s *subject, failure error) {
 	}
 }
 
+// fillAliases walks what was used and not the table: a /8 has 16 million addresses, of which a
+// capture asks a few. Labels are put in the table's order, as show and check have it.
 func (r *replayReport) fillAliases(table *responder.Responder, iface string) {
 	used := map[string]*usedLabel{}
 	table.Used(iface, func(a netip.Addr, label string, c responder.Counters) bool {
@@ -81,7 +88,7 @@ func (r *replayReport) fillAliases(table *responder.Responder, iface string) {
 			used[label] = &usedLabel{first: a}
 		}
 		used[label].used++
-		return true
+		return true // go on: a report has all of them
 	})
 	for _, l := range table.Labels(iface) {
 		if u := used[l.Label]; u != nil {
@@ -122,6 +129,7 @@ func (r *replayReport) print(w io.Writer) error {
 			aliases.add(l.Label, address, fmt.Sprint(c.RxPackets), fmt.Sprint(c.RxBytes), fmt.Sprint(c.TxPackets), fmt.Sprint(c.TxBytes))
 		}
 		aliases.print(&text, "")
+		// A number and not their names, of which there may be a million.
 		if r.unused > 0 {
 			fmt.Fprintf(&text, "%s got no frame\n", count(uint64(r.unused), "other alias", "other aliases"))
 		}

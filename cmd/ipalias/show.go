@@ -135,7 +135,7 @@ func (p *labelPrinter) begin(show *control.Show, i *control.InterfaceShow) error
 	case show.Replaced:
 		fmt.Fprintf(p.out, "as %s said when it replaced the daemon's file\n\n", show.Source)
 	}
-	// Empty where the configuration leaves it to a card that is not there.
+	// Empty as long as the card has not been found.
 	mac := ""
 	if i.MAC != "" {
 		mac = " (" + i.MAC + ")"

@@ -13,14 +13,16 @@ import (
 )
 
 // A subject is the card of a configuration that frames of a capture are put to,
-// with all its VLANs.
+// with all its VLANs: a frame goes to one of them by its tags, and one that fits none
+// is counted with the card, so that no interface of it can be left out.
+//
 // It is the responder that the daemon runs, with one worker, since a capture has one order.
 // replay and explain both put frames to it, so they can't come to differ.
 type subject struct {
 	interfaces []*config.Interface
 	responder  *responder.Responder
 	worker     *responder.Worker
-	frames     int    // handled so far
+	frames     int    // handled so far; the number of the one in hand, from 1
 	answers    uint64 // sent; set at the end
 }
 
@@ -47,6 +49,7 @@ func newSubject(file, name string) (*subject, error) {
 		}
 		resolved = append(resolved, r)
 	}
+	// All in one call: each call is the whole table, and one after the other would leave the last.
 	if _, err := s.responder.Publish(resolved); err != nil {
 		return nil, fmt.Errorf("publish aliases: %w", err)
 	}
@@ -54,7 +57,10 @@ func newSubject(file, name string) (*subject, error) {
 	return s, nil
 }
 
-// cardOf gives the interfaces that share a card with the one called name.
+// cardOf gives the interfaces that share a card with the one called name, which may be the
+// card's own name, or "" where there is one card. With several it does not choose: a capture
+// does not say where it was taken, and the wrong card answers nothing, which looks like a
+// verdict on the configuration.
 func cardOf(cfg *config.Config, name string) ([]*config.Interface, error) {
 	on := map[string][]*config.Interface{}
 	for n := range cfg.Interfaces {
@@ -71,6 +77,7 @@ func cardOf(cfg *config.Config, name string) ([]*config.Interface, error) {
 		_, err := cfg.ForReplay(name) // says what is missing, and what there is
 		return nil, err
 	}
+	// Mistakes of all VLANs at once, not a run for each.
 	var wrong config.Errors
 	for _, i := range on[card] {
 		if _, err := cfg.ForReplay(i.Name); err != nil {
@@ -83,13 +90,15 @@ func cardOf(cfg *config.Config, name string) ([]*config.Interface, error) {
 	return on[card], nil
 }
 
-// Handle implements capture.Handler.
+// Handle implements capture.Handler. The answers may lie where the frames lay; nothing here
+// looks at a frame afterwards.
 func (s *subject) Handle(b *capture.Batch) {
 	s.frames += len(b.Frames)
 	b.Out, b.Wake = s.worker.Handle(b.Time, b.Frames, b.Flags, b.Out)
 }
 
-// A source is a capture file that is read from.
+// A source is a capture file that is read from. Its owner closes it; standard input is left
+// open, as it is not ours.
 type source struct {
 	name string // for messages
 	io.Reader
@@ -105,6 +114,7 @@ func openSource(e env, path string) (*source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open capture: %w", err)
 	}
+	// A directory can be opened, and would fail at the first read without its name.
 	if info, err := f.Stat(); err == nil && info.IsDir() {
 		f.Close()
 		return nil, fmt.Errorf("open capture: %s is a directory", path)
@@ -118,7 +128,8 @@ func (s *source) Close() {
 	}
 }
 
-// is tells whether path is the file that s reads.
+// is tells whether path is the file that s reads. If in doubt it is not: what can't be looked
+// at is refused with its own reason when it is created.
 func (s *source) is(path string) bool {
 	if s.file == nil {
 		return false
@@ -132,7 +143,8 @@ func (s *source) is(path string) bool {
 	return err == nil && os.SameFile(a, b)
 }
 
-// damage says in which file it is that err is about, if that is s.
+// damage says in which file it is that err is about, if that is s. With --expect there are two
+// captures, and an error names neither. Errors of writing answers pass as they are, and nil.
 func (s *source) damage(err error) error {
 	if errors.As(err, new(*capture.FileError)) {
 		return fmt.Errorf("%s: %w", s.name, err)
