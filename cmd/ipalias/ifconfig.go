@@ -70,9 +70,12 @@ func isAlias(name string) bool { return strings.Contains(name, ":") }
 
 // ofThen wraps a command whose words are those of a program from before there were
 // flags with two dashes: it takes ours out of the command line and gives run the rest.
+// Cobra would read "-arp" as short flags, so its parsing is off for these commands and
+// on for our flags alone. A wrong flag is a wrong command line then, as everywhere else.
 func ofThen(run func(cmd *cobra.Command, words []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		own, words := splitFlags(args)
+		// ParseFlags does nothing while it is set.
 		cmd.DisableFlagParsing = false
 		if err := cmd.ParseFlags(own); err != nil {
 			return badCommandLine("%w", err)
@@ -85,6 +88,8 @@ func ofThen(run func(cmd *cobra.Command, words []string) error) func(*cobra.Comm
 }
 
 // splitFlags tells our own flags from the words of a command line.
+// No word of ifconfig(8) or route(8) as understood here begins with two dashes, so ours can
+// stand anywhere. "-a" and "-n" stay words.
 func splitFlags(args []string) (own, words []string) {
 	for n := 0; n < len(args); n++ {
 		switch a := args[n]; {
@@ -124,6 +129,8 @@ func ifconfigList(ctx context.Context, e env, r remote, all bool) error {
 	shown := map[string]bool{}
 	under := func(c nettools.Card, i control.InterfaceStats) bool {
 		own := slices.ContainsFunc(cards, func(c nettools.Card) bool { return c.Name == i.Name })
+		// The aliases of such a VLAN go under the card that its frames go through; under its own
+		// name they would come last, as if they were somewhere else.
 		return i.Name == c.Name || i.Card == c.Name && !own // a VLAN that only the daemon knows
 	}
 	err = func() error {
@@ -156,6 +163,8 @@ func ifconfigList(ctx context.Context, e env, r remote, all bool) error {
 		}
 		return nil
 	}()
+	// What was listed is written before any complaint: the cards are right without a daemon.
+	// An error of the output goes first, since then not even they were seen.
 	if err := out.end(err); err != nil {
 		return err
 	}
@@ -166,6 +175,8 @@ func ifconfigList(ctx context.Context, e env, r remote, all bool) error {
 }
 
 // aliases prints the aliases of an interface of the daemon's.
+// One request for an interface, and not one for all: the kernel's order of cards is not the
+// daemon's, and a million labels are not kept here to be sorted.
 func (l ifList) aliases(ctx context.Context, r remote, iface string) error {
 	_, err := r.client().Labels(ctx, iface, control.ShowReader{Label: func(i *control.InterfaceShow, label *control.LabelShow) error {
 		if entry, ok := aliasEntry(i, label); ok {
@@ -182,6 +193,8 @@ func ifconfigShow(ctx context.Context, e env, r remote, name string) error {
 	if err != nil && !errors.Is(err, nettools.ErrUnsupported) {
 		return err
 	}
+	// The kernel is asked first: an alias that it has itself is shown even with no daemon, as
+	// ifconfig(8) shows it.
 	for _, c := range cards {
 		for n, entry := range cardEntries(c) {
 			if entry.Name == name && (n == 0 || isAlias(name)) { // also an alias of the kernel's
@@ -206,6 +219,7 @@ func ifconfigShow(ctx context.Context, e env, r remote, name string) error {
 			}
 		}
 	}
+	// The daemon knows the label, else it had refused: all of it was removed or set aside.
 	if len(list) == 0 {
 		return fmt.Errorf("%s is down: ipalias ifconfig %[1]s up brings it back", name)
 	}
@@ -225,6 +239,9 @@ func noCard(name string, cards []nettools.Card) error {
 // maskOf gives the netmask and the broadcast address of the network on link that
 // holds all of first to last: of a label 255.255.255.255 where none does, and of a
 // network too small for one the limited broadcast (RFC 3021).
+// The narrowest network wins, as in a kernel's table. The one of all bits stands for none,
+// so that even 0.0.0.0/0 is better. A range over the border of two networks is in neither:
+// one mask for both ends would be wrong for one of them.
 func maskOf(networks []string, first, last netip.Addr) (mask, broadcast netip.Addr) {
 	best := netip.PrefixFrom(first, 32)
 	for _, text := range networks {
@@ -242,6 +259,7 @@ func netmask(bits int) netip.Addr {
 }
 
 // bitsOf is the length of a netmask; ok is false for one with holes.
+// A mask with holes was legal before CIDR, but no kernel takes one for an address today.
 func bitsOf(mask netip.Addr) (bits int, ok bool) {
 	bits, size := net.IPMask(mask.AsSlice()).Size()
 	return bits, size == 32
@@ -249,6 +267,7 @@ func bitsOf(mask netip.Addr) (bits int, ok bool) {
 
 // broadcastOf gives the last address of a network.
 func broadcastOf(p netip.Prefix) netip.Addr {
+	// A /31 has two hosts and a /32 one: the last address is somebody's, RFC 3021 2.1.
 	if p.Bits() > 30 {
 		return netmask(32)
 	}

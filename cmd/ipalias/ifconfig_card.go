@@ -13,6 +13,10 @@ import (
 
 // card does what is asked for with a card of the kernel's: with the privileges of
 // whoever runs us, and nothing that takes an address away.
+// It never asks the daemon: that has rights to send frames, and to let whoever may talk to
+// it set addresses of the host would hand those rights on. An address goes before the
+// switch, so that a card which comes up has it already; if the switch fails the address
+// stays, and the same line typed again goes on from there.
 func (q *ifRequest) card(e env, r remote) error {
 	cards, err := nettools.Cards()
 	if err != nil {
@@ -26,6 +30,7 @@ func (q *ifRequest) card(e env, r remote) error {
 	// A word that says what is so already is no reason to refuse: old scripts say
 	// "mtu 1500" with everything.
 	for _, o := range q.others {
+		// All words before any change: a line that is refused has done nothing.
 		if !o.is(c.MTU, c.MAC.String()) {
 			return o.refuse(q.name)
 		}
@@ -43,6 +48,7 @@ func (q *ifRequest) card(e env, r remote) error {
 		result.Changes = append(result.Changes, fmt.Sprintf("+ %s %s", c.Name, addressWords(fresh)))
 	}
 	// Whoever gives a card an address wants it to work: ifconfig switches it on.
+	// Down is done although it cuts connections: the word says just that, and nothing else.
 	if up := q.up || q.address != ""; (up || q.down) && up != c.Up {
 		state := map[bool]string{true: "up", false: "down"}[up]
 		if err := nettools.SetUp(c.Name, up); err != nil {
@@ -64,6 +70,8 @@ func printKernelResult(e env, r remote, result *control.Result) error {
 }
 
 // notDone says by which command the kernel can be asked for what it refused us.
+// It is the command of today, for ipalias is no second ip(8): what fails here can be tried
+// there, with all the options that ifconfig(8) never had.
 func notDone(err error, command string) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("%w: it needs CAP_NET_ADMIN; as root there is also: %s", err, command)
@@ -86,6 +94,8 @@ func (q *ifRequest) newAddress(c *nettools.Card) (*nettools.Address, error) {
 	if q.address == "" && !q.netmask.IsValid() && !q.broadcast.IsValid() {
 		return nil, nil
 	}
+	// The first without a label of an alias is the one that SIOCGIFADDR shows and SIOCSIFADDR
+	// replaces: ifconfig(8) knows no second one by that name.
 	have := slices.IndexFunc(c.Addresses, func(a nettools.Address) bool { return a.Label == c.Name })
 	if q.address == "" && have < 0 {
 		return nil, fmt.Errorf("%s has no address whose netmask or broadcast could be set: ipalias ifconfig %[1]s ADDRESS netmask MASK", c.Name)
@@ -96,12 +106,15 @@ func (q *ifRequest) newAddress(c *nettools.Card) (*nettools.Address, error) {
 	}
 	same := slices.IndexFunc(c.Addresses, func(a nettools.Address) bool { return a.Prefix.Addr() == want.Prefix.Addr() })
 	switch {
+	// The address with words that differ: AddAddress would fail with EEXIST, or make a second
+	// one of another length beside the first.
 	case same >= 0:
 		a := c.Addresses[same]
 		if (!masked || a.Prefix == want.Prefix) && (!q.broadcast.IsValid() || a.Broadcast == q.broadcast) {
 			return nil, nil // it is so already
 		}
 		return nil, replacing(c.Name, &a, want)
+	// Another address: ifconfig(8) would replace the first, silently.
 	case have >= 0:
 		return nil, replacing(c.Name, &c.Addresses[have], want)
 	}
@@ -109,9 +122,14 @@ func (q *ifRequest) newAddress(c *nettools.Card) (*nettools.Address, error) {
 }
 
 // wanted makes an address of the words; masked tells whether they have its netmask.
+// Have is the index in c.Addresses of the one that words without an address are about. It
+// is looked at only then, and the caller has made sure that it is not -1. A mask that is not
+// said counts as no demand: 172.16.3.1 on a card with 172.16.3.1/16 is so already.
 func (q *ifRequest) wanted(c *nettools.Card, have int) (want *nettools.Address, masked bool, err error) {
 	want = &nettools.Address{Broadcast: q.broadcast}
 	var a netip.Addr
+	// Not the class's length, which for 172.16.3.1 is 16: too long a mask is noticed at once,
+	// one too short takes away routes to other networks.
 	bits := 24 // as the HOWTO's listing has it, see docs/howto.md
 	switch p, prefixErr := netip.ParsePrefix(q.address); {
 	case q.address == "":
@@ -126,6 +144,7 @@ func (q *ifRequest) wanted(c *nettools.Card, have int) (want *nettools.Address, 
 			bits = 8 // RFC 1122 3.2.1.3
 		}
 	}
+	// Last, so that it outdoes the length in ADDRESS/LENGTH: it is the word for nothing else.
 	if q.netmask.IsValid() {
 		bits, _ = bitsOf(q.netmask)
 		masked = true

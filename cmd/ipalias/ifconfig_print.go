@@ -21,8 +21,9 @@ type ifEntry struct {
 	More      int         `json:"more,omitempty"` // addresses that are left out
 	Flags     []string    `json:"flags"`
 	MTU       int         `json:"mtu"`
-	Metric    int         `json:"metric"`
-	Counters  *ifCounters `json:"counters,omitempty"` // none for an alias of the kernel's: it has none
+	// Always 1, which is what net-tools writes for a metric of 0.
+	Metric   int         `json:"metric"`
+	Counters *ifCounters `json:"counters,omitempty"` // none for an alias of the kernel's: it has none
 }
 
 // The kinds of entries.
@@ -65,6 +66,7 @@ func cardEntries(c nettools.Card) []ifEntry {
 	if c.Title == ethernetTitle {
 		base.MAC = strings.ToUpper(c.MAC.String())
 	}
+	// A list in JSON is never null: jq's .flags[] fails on that.
 	if base.Flags == nil {
 		base.Flags = []string{}
 	}
@@ -72,6 +74,8 @@ func cardEntries(c nettools.Card) []ifEntry {
 	list[0].Name = c.Name
 	counters := ifCounters(c.Stats)
 	list[0].Counters = &counters
+	// In the order of the kernel's list, so that an entry stands where ifconfig(8) has it. An
+	// address without a label of its own has the card's name, and falls to the first.
 	for _, a := range c.Addresses {
 		n := 0
 		for n < len(list) && list[n].Name != a.Label {
@@ -95,6 +99,8 @@ func cardEntries(c nettools.Card) []ifEntry {
 
 // ethernetTitle is the hardware that aliases are on.
 // In the words of net-tools of 1996, whatever the card's speed.
+// Scripts of then find cards by the word Ethernet in the line, and later ones too. Titles
+// of other hardware are without a MAC: their addresses are none that one could type.
 const ethernetTitle = "10Mbps Ethernet"
 
 // aliasEntry is a label that is in force; else there is none. One that is not
@@ -114,6 +120,8 @@ func aliasEntry(i *control.InterfaceShow, l *control.LabelShow) (e ifEntry, ok b
 	if len(e.Addresses) == 0 {
 		return e, false
 	}
+	// UP is what monitoring looks for, so it must not stand for an intention. BROADCAST is
+	// always there: aliases are on Ethernet only.
 	if i.Up && l.Addresses > 0 && i.Mode != control.Observe {
 		e.Flags = append(e.Flags, "UP")
 	}
@@ -128,6 +136,8 @@ func aliasEntry(i *control.InterfaceShow, l *control.LabelShow) (e ifEntry, ok b
 }
 
 // inForce gives the entries of a label that are neither removed nor set aside.
+// Whatever a later daemon may add counts as not in force: an address that is shown is one
+// that people take for answered.
 func inForce(l *control.LabelShow) (list []control.EntryShow) {
 	for _, entry := range l.Entries {
 		if entry.From == control.FromFile || entry.From == control.Added {
@@ -139,6 +149,8 @@ func inForce(l *control.LabelShow) (list []control.EntryShow) {
 
 // ends gives the first and the last address of what a configuration may have: "a",
 // "a-b" or "a/n".
+// Of a /31 and a /32 all addresses are hosts' (RFC 3021), so broadcastOf is no end there.
+// A range is not checked for its order: the daemon did so.
 func ends(text string) (first, last netip.Addr, ok bool) {
 	// Most are single addresses, and there may be a million of them: an error costs more than they.
 	if a, err := netip.ParseAddr(text); err == nil {
@@ -185,6 +197,7 @@ func (i *ifEntry) print(w io.Writer) {
 	}
 	fmt.Fprintln(w)
 	for n, a := range i.Addresses {
+		// A label may have a million entries, and a paragraph of that height hides all others.
 		if n == maxRanges {
 			fmt.Fprintf(w, "%sand %d more\n", ifIndent, len(i.Addresses)-n+i.More)
 			break
@@ -199,6 +212,7 @@ func (i *ifEntry) print(w io.Writer) {
 		fmt.Fprintf(w, "  Mask:%s\n", a.Mask)
 	}
 	flags := strings.Join(i.Flags, " ")
+	// net-tools' own words, for a column that awk can count on.
 	if flags == "" {
 		flags = "[NO FLAGS]"
 	}
@@ -206,12 +220,15 @@ func (i *ifEntry) print(w io.Writer) {
 	if c := i.Counters; c != nil {
 		fmt.Fprintf(w, "%sRX packets:%d errors:%d dropped:%d overruns:%d\n", ifIndent, c.RxPackets, c.RxErrors, c.RxDropped, c.RxOverruns)
 		fmt.Fprintf(w, "%sTX packets:%d errors:%d dropped:%d overruns:%d\n", ifIndent, c.TxPackets, c.TxErrors, c.TxDropped, c.TxOverruns)
+		// A line of its own below the HOWTO's: what reads its lines finds them unchanged.
 		fmt.Fprintf(w, "%sRX bytes:%d (%s)  TX bytes:%d (%s)\n", ifIndent, c.RxBytes, rounded(c.RxBytes), c.TxBytes, rounded(c.TxBytes))
 	}
 	fmt.Fprintln(w)
 }
 
 // rounded writes bytes as net-tools 1.60 did, cut after one decimal.
+// Units are powers of two under names that today mean ten, and "b" is a byte: as they were,
+// since what parses this was written against it. At just 1024 it is still bytes, as there.
 func rounded(n uint64) string {
 	unit, name := uint64(1), "b"
 	switch {

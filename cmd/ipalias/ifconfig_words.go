@@ -14,8 +14,9 @@ type ifRequest struct {
 	address   string // as written; "" if the words have none
 	netmask   netip.Addr
 	broadcast netip.Addr
-	up, down  bool
-	others    []ifOther
+	// Never both: parseIfconfig refuses it. Neither: nothing was said.
+	up, down bool
+	others   []ifOther
 }
 
 // An ifOther is a word of ifconfig's that is done by ip alone, with its value.
@@ -25,6 +26,7 @@ type ifOther struct {
 }
 
 // value is the last one, the one that matters: "hw ether MAC".
+// It is "" for words without any, which ifOthers' commands do not use.
 func (o ifOther) value() string {
 	if len(o.values) == 0 {
 		return ""
@@ -35,6 +37,9 @@ func (o ifOther) value() string {
 // ifOthers are the words that take an address no further, how many values each
 // has, and the ip command that does it: %[1]s is the card, %[2]s the value. Those
 // without a command have no meaning any more.
+// Their number of values must be right even for those that mean nothing: else "irq 7" would
+// make an address of the 7. Those about an alias's card are refused too, as one alias must
+// not change all others on the card; ifconfig(8) did it without a word.
 var ifOthers = map[string]struct {
 	values  int
 	command string
@@ -72,6 +77,7 @@ func parseIfconfig(words []string) (*ifRequest, error) {
 	}
 	rest := words[1:]
 	// The address family, which was the default.
+	// It is only known in this place, as in ifconfig(8).
 	if rest[0] == "inet" {
 		rest = rest[1:]
 	}
@@ -82,6 +88,8 @@ func parseIfconfig(words []string) (*ifRequest, error) {
 		}
 		rest = rest[n:]
 	}
+	// ifconfig(8) obeyed word for word, the last one winning, with a moment in between in which
+	// the card was off and its routes were lost.
 	if q.down && (q.up || q.address != "") {
 		return nil, badCommandLine("down excludes an address and up: either the one or the other")
 	}
@@ -116,6 +124,8 @@ func (q *ifRequest) word(rest []string) (n int, err error) {
 	case word == "inet6":
 		err = badCommandLine("inet6: expected IPv4; for a card there is: ip -6 addr add ADDRESS dev %s", cardName(q.name))
 	// Also what is a wrong one, and an IPv6 one: who reads addresses says what is wrong with it.
+	// A host's name is not resolved, unlike there: a misspelt word would be a question to a name
+	// server, and its answer an address on the card.
 	case q.address == "" && (strings.IndexAny(word, "@0123456789") == 0 || strings.Count(word, ":") > 1):
 		q.address = word
 	default:
@@ -139,6 +149,8 @@ func parseAddress(what, text string) (netip.Addr, error) {
 }
 
 // parseMask reads a netmask as ifconfig did: with dots, or in hexadecimal.
+// Hexadecimal is what BSD's ifconfig prints, and people paste it. Holes are refused here and
+// not later: a length is all that goes on from here, and it would be a wrong one.
 func parseMask(text string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(text)
 	var word uint32

@@ -13,11 +13,14 @@ import (
 )
 
 // Of the kernel that the HOWTO was written for.
+// IPv4 was the only family there, and is the only one here: the columns stay for the form.
 const (
 	familyInet = 2 // AF_INET
 	typeName   = "ip"
 )
 
+// A label without any address in force is not in the table: a device of 1996 that was down
+// was deleted.
 type procAlias struct {
 	Device    string   `json:"device"`
 	Family    int      `json:"family"`
@@ -65,6 +68,7 @@ several ranges is one alias.`,
 }
 
 // eachProcAlias hands the labels that are in force to do, as they come.
+// A label at a time, never a list: there may be a million. An error of do's ends it.
 func eachProcAlias(ctx context.Context, r remote, do func(procAlias) error) error {
 	_, err := r.client().Labels(ctx, "", control.ShowReader{Label: func(_ *control.InterfaceShow, l *control.LabelShow) error {
 		a := procAlias{Device: l.Label, Family: familyInet, More: l.More}
@@ -81,6 +85,7 @@ func eachProcAlias(ctx context.Context, r remote, do func(procAlias) error) erro
 
 func procAliases(ctx context.Context, e env, r remote) error {
 	list := newListing(e.stdout, r.asJSON, "aliases")
+	// The HOWTO's heading, whose columns do not stand above the values: it was so.
 	if !r.asJSON {
 		fmt.Fprintln(list.out, "device         family    address")
 	}

@@ -71,6 +71,7 @@ const anyAddress = "0.0.0.0"
 // routeList prints the routes. Those of aliases are more specific than the
 // kernel's for the networks they are in, and come first.
 func routeList(ctx context.Context, e env, r remote, numeric bool) error {
+	// Off Linux the aliases can still be listed: the daemon may be elsewhere, by its socket.
 	routes, err := nettools.Routes()
 	if err != nil && !errors.Is(err, nettools.ErrUnsupported) {
 		return err
@@ -81,9 +82,12 @@ func routeList(ctx context.Context, e env, r remote, numeric bool) error {
 		fmt.Fprintln(out.out, "Destination     Gateway         Genmask         Flags Metric Ref    Use Iface")
 	}
 	add := func(k routeEntry) error { return out.add(k, func(w io.Writer) { k.print(w, numeric) }) }
+	// What fails here is the daemon's answer and not our output: add keeps an error of writing
+	// for end, which tells of it below, before this one.
 	_, asked := r.client().Labels(ctx, "", control.ShowReader{Label: func(_ *control.InterfaceShow, l *control.LabelShow) error { return aliasRoutes(l, add) }})
 	err = nil
 	for n := 0; n < len(routes) && err == nil; n++ {
+		// route(8) reads the main table only. The other would be three lines for each address.
 		if !routes[n].Local {
 			err = add(kernelRoute(routes[n]))
 		}
@@ -104,6 +108,8 @@ func aliasRoutes(l *control.LabelShow, add func(routeEntry) error) error {
 			return err
 		}
 	}
+	// A line for those left out, in the Destination's column: who counts on a whole list must
+	// see that it is none.
 	if l.More == 0 {
 		return nil
 	}
@@ -111,6 +117,8 @@ func aliasRoutes(l *control.LabelShow, add func(routeEntry) error) error {
 }
 
 // aliasRoute writes a prefix as a network; what is none keeps its own form.
+// A range would take up to sixty prefixes to write as networks, and nobody would see in them
+// what was configured.
 func aliasRoute(label, entry string) routeEntry {
 	out := routeEntry{Destination: entry, Gateway: anyAddress, Mask: netmask(32).String(), Flags: "UH", Interface: label, Alias: true}
 	if p, err := netip.ParsePrefix(entry); err == nil && p.Bits() < 32 {
@@ -128,6 +136,7 @@ func kernelRoute(k nettools.Route) routeEntry {
 		out.Flags += "H"
 	}
 	// As net-tools shows an unreachable route: no gateway, no card, and ! instead of U.
+	// /proc/net/route has one flag for all three types, so they look alike there as well.
 	if k.Reject {
 		out.Gateway, out.Flags, out.Interface = "-", "!"+strings.TrimPrefix(out.Flags, "U"), "-"
 	}
@@ -143,14 +152,20 @@ func (k *routeEntry) print(w io.Writer, numeric bool) {
 	if !numeric && destination == anyAddress && k.Mask == anyAddress {
 		destination = "default"
 	}
+	// Ref is not kept by Linux and Use was of its route cache, which is gone since 3.6: zeros,
+	// so that Iface remains the eighth word of a line.
 	fmt.Fprintf(w, "%-15s %-15s %-15s %-5s %-6d %-2d %7d %s\n", destination, gateway, k.Mask, k.Flags, k.Metric, 0, 0, k.Interface)
 }
 
 // alias does what is asked for with the device of an alias, which is to say
 // nothing, or why.
+// It succeeds with nothing done where the alias answers, and else fails: a script that goes
+// on after a success relies on the address being reached.
 func (q *routeRequest) alias(ctx context.Context, e env, r remote) error {
 	card := cardName(q.dev)
 	switch {
+	// The kernel has no device of that name, and to use the card instead is another route than
+	// the one that was asked for.
 	case q.gateway.IsValid():
 		return fmt.Errorf("a gateway is reached by the card, not by an alias: ipalias route %s %s gw %s dev %s", q.verb, q.words(), q.gateway, card)
 	case q.target.Bits() != 32 || q.guessed:
@@ -175,6 +190,10 @@ func (q *routeRequest) alias(ctx context.Context, e env, r remote) error {
 }
 
 // kernel adds or deletes a route of the kernel's.
+// What is there is looked up before: the kernel's EEXIST does not tell the route that was
+// asked for from another with the same target, and the one is a success and the other not.
+// Unlike route(8), which fails with both: the HOWTO's lines come after the kernel has made
+// these routes itself.
 func (q *routeRequest) kernel(e env, r remote) error {
 	routes, err := nettools.Routes()
 	if err != nil {
@@ -188,6 +207,7 @@ func (q *routeRequest) kernel(e env, r remote) error {
 	}
 	result := &control.Result{Changes: []string{}, Warnings: []string{}}
 	there := slices.ContainsFunc(routes, q.fits)
+	// A metric that is not said is 0, the kernel's own default for IPv4.
 	want := nettools.Route{Dst: q.target, Gateway: q.gateway, Card: q.dev, Metric: max(q.metric, 0)}
 	switch command := "ip route " + q.verb + " " + q.ipWords(); {
 	case q.verb == "add" && there:
@@ -202,6 +222,7 @@ func (q *routeRequest) kernel(e env, r remote) error {
 	case !there:
 		return fmt.Errorf("there is no route to %s of the kernel's; ipalias route -n lists those that exist; those of aliases go by ipalias del", q.ipWords())
 	default:
+		// Done, other than for an address: the words name the route, and delete nothing else.
 		if err := nettools.DeleteRoute(want); err != nil {
 			return routeNotDone(err, command, q)
 		}

@@ -19,13 +19,16 @@ type routeRequest struct {
 	guessed bool // target's length is not said: guess finds it
 	gateway netip.Addr
 	dev     string // "" if it is not said
-	metric  int    // -1 if it is not said
-	other   string // a word that only ip can do
-	value   string // of other
+	// 0 is a metric, so it can't stand for none: "del" without one takes any.
+	metric int // -1 if it is not said
+	// The last one, if there are several: one is enough to refuse the line.
+	other string // a word that only ip can do
+	value string // of other
 }
 
 // routeOthers are the words of route(8) that are done by ip alone: the command for
 // a verb, a route and a value. Those without one have no meaning any more.
+// The command holds the whole route: to type a part beside it would make two.
 var routeOthers = map[string]string{
 	"mss":       "ip route %[1]s %[2]s advmss %[3]s",
 	"window":    "ip route %[1]s %[2]s window %[3]s",
@@ -72,6 +75,8 @@ func parseRoute(words []string) (*routeRequest, error) {
 		}
 		rest = rest[n:]
 	}
+	// Of a typing error in a mask the kernel says EINVAL only. A guessed one is checked by guess,
+	// which has to know the cards' networks first.
 	if masked := q.target.Masked(); !q.guessed && masked != q.target {
 		return nil, badCommandLine("bad target: found %s, expected no host bits: %s", q.target, masked)
 	}
@@ -85,6 +90,7 @@ func (q *routeRequest) parseTarget(kind, text string) error {
 		q.target = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 		return nil
 	}
+	// "-host" with a length says two things at once, and is refused below as no address.
 	if p, err := netip.ParsePrefix(text); err == nil && p.Addr().Is4() && kind != "-host" {
 		q.target = p
 		return nil
@@ -98,6 +104,7 @@ func (q *routeRequest) parseTarget(kind, text string) error {
 	}
 	q.target = netip.PrefixFrom(a, 32)
 	class := netip.PrefixFrom(a, classBits(a))
+	// 172.16.0.0 is a network then and 172.16.3.0 a host, for which the HOWTO says -net.
 	q.guessed = kind == "-net" || kind == "" && class.Masked() == class
 	return nil
 }
@@ -121,6 +128,8 @@ func (q *routeRequest) option(rest []string) (n int, err error) {
 	single := word == "reject" || word == "mod" || word == "dyn" || word == "reinstate"
 	_, known := routeOthers[word]
 	known = known || slices.Contains([]string{"netmask", "gw", "metric", "dev"}, word)
+	// A dash is a misspelt flag rather than a card: the kernel would only say that there is no
+	// such device.
 	if !known && len(rest) == 1 && !strings.HasPrefix(word, "-") {
 		q.dev = word // route(8) takes "dev" for granted at the end
 		return 1, nil
@@ -160,10 +169,14 @@ func (q *routeRequest) option(rest []string) (n int, err error) {
 // guess finds the netmask that a network was given without, as the kernel of the
 // HOWTO did (guess_mask): that of a card which is in it, else its class's. It finds
 // the card, too, if none is named.
+// The class alone would be wrong for the HOWTO itself: its 172.16.3.0 is of class B. Routes
+// are the most specific first, so the first that contains an address is the one that the
+// kernel would take.
 func (q *routeRequest) guess(routes []nettools.Route) error {
 	if q.guessed {
 		q.target = netip.PrefixFrom(q.target.Addr(), classBits(q.target.Addr()))
 		for _, k := range routes {
+			// A default route on link contains everything, and says nothing about a network.
 			connected := !k.Gateway.IsValid() && !k.Reject && k.Dst.Bits() < 32 && k.Dst.Bits() > 0
 			if connected && k.Dst.Addr() == q.target.Addr() && (q.dev == "" || q.dev == k.Card) {
 				q.target, q.dev = k.Dst, k.Card
@@ -175,6 +188,8 @@ func (q *routeRequest) guess(routes []nettools.Route) error {
 	if masked := q.target.Masked(); masked != q.target {
 		return badCommandLine("bad target: %s is more than its class's network %s: need a netmask", q.target.Addr(), masked)
 	}
+	// A gateway finds its card itself, in the kernel. A deletion is not narrowed: a card that we
+	// guessed could keep it from a route which is there.
 	if q.dev != "" || q.gateway.IsValid() || q.verb == "del" {
 		return nil
 	}
@@ -189,6 +204,9 @@ func (q *routeRequest) guess(routes []nettools.Route) error {
 
 // fits tells whether a route is the one that is asked for. What the kernel keeps for
 // its own addresses counts for "add": nothing need be done for it.
+// A word that is left out fits anything, but for the gateway when adding: a route on link
+// and one through a gateway to the same target lead elsewhere. What rejects never fits: to
+// call it there would be to say that packets get through.
 func (q *routeRequest) fits(k nettools.Route) bool {
 	if k.Local && q.verb == "del" {
 		return false

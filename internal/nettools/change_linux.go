@@ -11,6 +11,7 @@ import (
 )
 
 // find gives the card of a name.
+// The library's own error has a type but no text that names a card in our words.
 func find(name string) (netlink.Link, error) {
 	l, err := netlink.LinkByName(name)
 	if errors.As(err, new(netlink.LinkNotFoundError)) {
@@ -23,6 +24,9 @@ func find(name string) (netlink.Link, error) {
 }
 
 // SetUp switches a card on or off.
+// With down the kernel drops the card's routes, and keeps its IPv4 addresses: up brings back
+// the routes to its networks, not those that somebody had added. Errors here and below are
+// the kernel's errno, for errors.Is.
 func SetUp(card string, up bool) error {
 	l, err := find(card)
 	if err != nil {
@@ -35,11 +39,14 @@ func SetUp(card string, up bool) error {
 }
 
 // AddAddress gives a card one address more. An invalid broadcast is none.
+// It never replaces: what is there gives EEXIST. The label is left to the kernel, which
+// takes the card's name, so that ifconfig(8) sees it as the card's own.
 func AddAddress(card string, p netip.Prefix, broadcast netip.Addr) error {
 	l, err := find(card)
 	if err != nil {
 		return err
 	}
+	// Without it the library would compute a broadcast by itself for a short enough prefix.
 	a := &netlink.Addr{IPNet: netOf(p), Broadcast: net.IPv4zero} // the library's word for none
 	if broadcast.IsValid() {
 		a.Broadcast = broadcast.AsSlice()
@@ -57,6 +64,8 @@ func netOf(p netip.Prefix) *net.IPNet {
 
 // AddRoute adds a route to the main table. Without a card the kernel finds it by
 // the gateway.
+// One that is there gives EEXIST, even with another gateway: NLM_F_EXCL, and not the
+// NLM_F_APPEND by which a second would be hidden behind the first.
 func AddRoute(r Route) error {
 	route, err := r.kernel()
 	if err != nil {
@@ -71,9 +80,12 @@ func DeleteRoute(r Route) error {
 	if err != nil {
 		return err
 	}
+	// A deletion that says no gateway may be about a route that has one, whose scope is another
+	// and would not match.
 	if !r.Gateway.IsValid() {
 		route.Scope = netlink.SCOPE_NOWHERE // any: fib_table_delete's wildcard
 	}
+	// ESRCH where nothing fits, or only in the table of the host's own addresses.
 	return netlink.RouteDel(route)
 }
 

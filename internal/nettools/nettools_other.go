@@ -1,5 +1,8 @@
 //go:build !linux
 
+// So that cmd/ipalias has no build tags in its commands: each asks for ErrUnsupported where
+// it can do without the kernel, and fails with it where it can't.
+
 package nettools
 
 import "net/netip"

@@ -15,6 +15,7 @@ import (
 
 // titles are those of net-tools (lib/hw.c) for the kernel's kinds of hardware.
 // The "10Mbps" of 1996 was a name, not a speed; later versions dropped it.
+// The keys are the library's names of ARPHRD_ numbers. What is missing here is UNSPEC.
 var titles = map[string]string{
 	"ether":    "10Mbps Ethernet",
 	"loopback": "Local Loopback",
@@ -42,10 +43,13 @@ func Cards() ([]Card, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list cards: %w", err)
 	}
+	// One dump for all cards: one for each would be a thousand of them on a host of containers.
+	// A card may come or go between the two; its addresses are then left out.
 	addresses, err := link.Dump(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return nil, fmt.Errorf("list addresses: %w", err)
 	}
+	// A later card has a higher index, and the kernel promises no order of its dump.
 	slices.SortFunc(links, func(a, b netlink.Link) int { return cmp.Compare(a.Attrs().Index, b.Attrs().Index) })
 	cards := make([]Card, len(links))
 	for n, l := range links {
@@ -84,6 +88,7 @@ func cardOf(a *netlink.LinkAttrs) Card {
 
 func addressOf(a *netlink.Addr) Address {
 	bits, _ := a.Mask.Size()
+	// With a peer, Prefix has the length of the peer's network: the kernel keeps one length.
 	out := Address{Label: a.Label, Prefix: netip.PrefixFrom(addrOf(a.IP), bits), Broadcast: addrOf(a.Broadcast)}
 	if a.Peer != nil && !a.Peer.IP.Equal(a.IP) {
 		out.Peer = addrOf(a.Peer.IP)
@@ -109,6 +114,8 @@ func Routes() ([]Route, error) {
 		names[l.Attrs().Index] = l.Attrs().Name
 	}
 	var routes []Route
+	// The local table is there for "add", which must know what the kernel has already made; who
+	// lists leaves it out by Local.
 	for _, table := range []int{unix.RT_TABLE_MAIN, unix.RT_TABLE_LOCAL} {
 		list, err := link.Dump(func() ([]netlink.Route, error) {
 			return netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: table}, netlink.RT_FILTER_TABLE)
@@ -120,6 +127,7 @@ func Routes() ([]Route, error) {
 			routes = append(routes, routesOf(&list[n], names)...)
 		}
 	}
+	// Stable, so that next hops keep the kernel's order and the main table stays first.
 	slices.SortStableFunc(routes, func(a, b Route) int {
 		return cmp.Or(cmp.Compare(b.Dst.Bits(), a.Dst.Bits()), a.Dst.Addr().Compare(b.Dst.Addr()), cmp.Compare(a.Metric, b.Metric))
 	})
@@ -131,6 +139,7 @@ func routesOf(r *netlink.Route, names map[int]string) []Route {
 	out := Route{Dst: prefixOf(r.Dst), Gateway: addrOf(r.Gw), Card: names[r.LinkIndex], Metric: r.Priority, Local: r.Table == unix.RT_TABLE_LOCAL}
 	switch r.Type {
 	case unix.RTN_UNREACHABLE, unix.RTN_PROHIBIT, unix.RTN_BLACKHOLE:
+		// No card is where packets go, whatever the kernel names.
 		out.Reject, out.Card = true, ""
 	}
 	if len(r.MultiPath) == 0 {
