@@ -78,6 +78,8 @@ show tells so, and ipalias add brings it back.`,
 // and that alone: a list of nobody's addresses, such as a file of comments, is refused by
 // readAddresses. It once went as no addresses, and the label was gone with all it had.
 func edit(ctx context.Context, e env, r remote, do, label string, args []string) error {
+	// The label goes as it was typed: which interfaces there are only the daemon knows, and a
+	// look beforehand could be out of date by the time of the change.
 	edit := control.Edit{Do: do, Label: label}
 	if len(args) > 0 {
 		var err error
@@ -186,6 +188,7 @@ It changes nothing.`,
 			if r.asJSON {
 				return printJSON(e.stdout, d)
 			}
+			// Differences are no failure, unlike with diff(1): people type ipalias diff && ipalias reload.
 			return printLines(e, d.Changes, d.Warnings, "nothing would change")
 		},
 	}

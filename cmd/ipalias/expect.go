@@ -50,7 +50,7 @@ func newFrameReport(time int64, frame []byte) *frameReport {
 // A comparison is a capture.FrameWriter that holds the answers against a golden
 // capture on their way to another writer. So a replay is the same with and without it, and
 // -w writes all answers whatever differs: they may be the next golden capture. Nothing of
-// either is kept in memory but the pair in hand.
+// either is kept in memory but the pair in hand. Close closes out; golden is the caller's.
 type comparison struct {
 	out     capture.FrameWriter // nil: nowhere
 	golden  *source

@@ -48,7 +48,8 @@ func run(args []string, e env) int {
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)
 	// What cobra refuses before a command runs is about the command line.
-	// There is no type for it: cobra's errors are plain text.
+	// There is no type for it: cobra's errors are plain text. No command may have a
+	// PersistentPreRun of its own, for cobra runs the nearest alone.
 	started := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
 	cmd, err := root.ExecuteC()
@@ -138,6 +139,7 @@ wrong.`,
 	root.AddCommand(daemonCommands(e)...)
 	root.SetFlagErrorFunc(badFlag)
 	root.CompletionOptions.DisableDefaultCmd = true // ours has an example, and no PowerShell
+	// Cobra would add the command help only when it runs, too late for what is changed of it here.
 	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {
 		if c.Name() == "help" {
@@ -152,7 +154,7 @@ wrong.`,
 }
 
 // badFlag says what is wrong with a flag's value in the words of people: pflag does in those of
-// package strconv.
+// package strconv. A kind of flag that is not listed keeps pflag's.
 func badFlag(_ *cobra.Command, err error) error {
 	var wrong *pflag.InvalidValueError
 	if !errors.As(err, &wrong) {

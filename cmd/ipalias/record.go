@@ -37,6 +37,8 @@ direction as frame.packet_flags_direction.`,
 			switch {
 			case file == "":
 				return badCommandLine("need a file to write to: -w FILE, or -w - for standard output")
+			// To the daemon 0 is no limit, as is a flag that was left out. Whoever types a 0 means
+			// something else, and would wait for an end that does not come.
 			case length < 0 || length == 0 && cmd.Flags().Changed("time"):
 				return badCommandLine("--time is %v, expected more than 0; without it there is no limit", length)
 			case count == 0 && cmd.Flags().Changed("count"): // as tcpdump has it

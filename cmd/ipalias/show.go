@@ -56,6 +56,7 @@ why it is not answered for.`,
 			if len(args) == 0 {
 				return showAll(cmd.Context(), e, r)
 			}
+			// No label is an address: that has a colon only as an IPv6 one, which was refused above.
 			if _, err := netip.ParseAddr(args[0]); err == nil {
 				return showAddress(cmd.Context(), e, r, args[0])
 			}
@@ -297,6 +298,7 @@ started, by verdict; docs/verdicts.md says what each means.`,
 // such as what was withheld, has no line: a line that is there is worth reading.
 func statsText(s *control.Stats) []byte {
 	var text bytes.Buffer
+	// The daemon's version, not ours: after an upgrade they differ until it is started anew.
 	fmt.Fprintf(&text, "ipaliasd %s, for %s\n", s.Version, (time.Duration(s.Seconds) * time.Second).String())
 	for _, c := range s.Cards {
 		fmt.Fprintf(&text, "\ncard %s: %s; %s received, %d sent, %d dropped, %d not sent\n", c.Name, c.State, count(c.Received, "frame", "frames"), c.Sent, c.Dropped, c.SendErr)

@@ -44,7 +44,8 @@ func newSubject(file, name string) (*subject, error) {
 		r := i.Resolve(config.Host{})
 		if r.Limits == responder.DefaultLimits {
 			// A capture is looked at for what each frame deserves, not for what the
-			// frames before it have used up.
+			// frames before it have used up. Limits that are written down as just the defaults
+			// can't be told from none, and are lifted too.
 			r.Limits = responder.Limits{}
 		}
 		resolved = append(resolved, r)
