@@ -27,7 +27,9 @@ func (r *Responder) Amend(iface string, remove, add []Alias) ([]Warning, error) 
 	}
 	ifs := slices.Clone(r.ifs)
 	i := &ifs[at]
-	r.set.Load().byName(iface).fold(i)
+	for n := range ifs { // all of them are built anew, with what was changed address by address
+		r.set.Load().byName(ifs[n].Name).fold(&ifs[n])
+	}
 	for _, a := range remove {
 		if err := i.take(a); err != nil {
 			return nil, fmt.Errorf("interface %s: %w", iface, err)

@@ -226,3 +226,35 @@ func TestAmendPlaces(t *testing.T) {
 		t.Error("an interface that nobody published was changed")
 	}
 }
+
+// TestAmendLeavesOtherInterfaces: what one interface was amended by address by address stays
+// when another one is changed in the whole way.
+func TestAmendLeavesOtherInterfaces(t *testing.T) {
+	untagged, vlan := lab(), lab()
+	untagged.Aliases = []responder.Alias{named("v0:a", single("10.0.0.1"), single("10.0.0.2"))}
+	vlan.Name, vlan.Tags, vlan.Aliases = "v0.100", []uint16{100}, nil
+	r := responder.New(responder.Config{Workers: 1})
+	if _, err := r.Publish([]responder.Interface{untagged, vlan}); err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range []struct {
+		of          string
+		remove, add responder.Alias
+	}{
+		{"v0", named("v0:a", single("10.0.0.1")), named("v0:b", single("10.0.0.3"))},
+		{"v0.100", responder.Alias{}, named("v0.100:a", span("10.1.0.0", "10.1.255.255"))},
+	} {
+		var remove []responder.Alias
+		if change.remove.Label != "" {
+			remove = []responder.Alias{change.remove}
+		}
+		if _, err := r.Amend(change.of, remove, []responder.Alias{change.add}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for a, want := range map[string]bool{"10.0.0.1": false, "10.0.0.2": true, "10.0.0.3": true} {
+		if asked(t, r, addr(a)) != want {
+			t.Errorf("%s is answered: %v", a, !want)
+		}
+	}
+}
