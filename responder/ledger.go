@@ -80,7 +80,7 @@ func newLedger(most int) (_ *ledger, err error) {
 	if l.giants, err = mapFor[giant](&l.mappings, l, giantSlots); err != nil {
 		return nil, err
 	}
-	slots := max(indexMin, 2*most)
+	slots := slotsFor(most)
 	for i := range l.regions {
 		if l.regions[i], err = mapFor[uint32](&l.mappings, l, slots); err != nil {
 			return nil, err

@@ -250,3 +250,23 @@ func oneLink(t *testing.T) (*Responder, *link) {
 	r.workers[0].enter(l)
 	return r, l
 }
+
+// TestIndexHasRoom: however few rows a ledger may have, its index has room for all of them:
+// else it would be begun anew again and again as soon as it has settled.
+func TestIndexHasRoom(t *testing.T) {
+	for _, most := range []int{1, 600, 5000, 10_000, 30_000, 100_000} {
+		l, err := newLedger(most)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range uint32(most) {
+			a := 10<<24 + n
+			if l.add(a, hash(a)) == 0 {
+				t.Fatalf("no room for row %d of %d", n, most)
+			}
+		}
+		if l.settle(len(l.regions[0])); l.filled > fullAt(len(l.index)) {
+			t.Errorf("%d rows in an index of %d slots, which begins anew with more than %d", most, len(l.index), fullAt(len(l.index)))
+		}
+	}
+}
