@@ -270,3 +270,14 @@ func TestIndexHasRoom(t *testing.T) {
 		}
 	}
 }
+
+// TestRowsAreNumbered: the rows of all workers have different numbers for readers.
+func TestRowsAreNumbered(t *testing.T) {
+	for _, workers := range []int{1, 4, 5, 300} {
+		for _, c := range []int{0, maxCounted, 1<<31 - 1} {
+			if most := New(Config{Workers: workers, MaxCounted: c}).counted; most <= 0 || uint64(workers)*uint64(most+rowsStart) > 1<<32 {
+				t.Errorf("%d rows for each of %d workers", most, workers)
+			}
+		}
+	}
+}

@@ -74,7 +74,8 @@ func New(c Config) *Responder {
 	if r.counted <= 0 {
 		r.counted = DefaultMaxCounted
 	}
-	r.counted = min(r.counted, maxCounted)
+	// Readers number the rows of all workers in 32 bits: see used.
+	r.counted = min(r.counted, maxCounted, int(uint64(1<<32)/uint64(max(c.Workers, 4)))-rowsStart)
 	r.set.Store(&set{})
 	for i := range c.Workers {
 		r.workers = append(r.workers, newWorker(r, i, c.Workers))
