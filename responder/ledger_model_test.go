@@ -324,18 +324,18 @@ func (m *ledgerModel) checkCounters() {
 // and in the middle of a removal, for two workers of which one seldom runs. Each frame is
 // answered as the newest table says, and each counter is right to the byte.
 func TestLedgersAgainstModel(t *testing.T) {
-	seeds := []uint64{1, 2, 3, 4, rand.Uint64()} // the last one tries something new each time
+	seeds := []uint64{1, 2, rand.Uint64()} // the last one tries something new each time
 	for _, seed := range seeds {
 		m := &ledgerModel{T: t, seed: seed, random: rand.New(rand.NewPCG(seed, 6))}
 		most := 0
-		if m.tight = m.random.IntN(4) == 0; m.tight {
+		if m.tight = seed%4 == 2; m.tight {
 			most = modelAll / 4
 		}
 		m.r = New(Config{Workers: 2, MaxCounted: most})
 		m.ifs[0] = new(modelled)
 		m.ifs[0].set(0, modelAll, true)
 		m.publish()
-		for step := range 400 {
+		for step := range 250 {
 			if calm := step/50%2 == 0; !calm || m.random.IntN(20) == 0 {
 				m.change()
 			}
