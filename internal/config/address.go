@@ -18,6 +18,7 @@ const (
 
 // parseRange reads an address, a range "a-b" or a prefix "a/n". wrong is "" if
 // it is good, else the message.
+// It says in words what is wrong and not in an error, for the caller has the place.
 func parseRange(s string) (r responder.Range, wrong string) {
 	// Most are single addresses, and there may be a million of them.
 	if a, err := netip.ParseAddr(s); err == nil && a.Is4() {
@@ -26,6 +27,8 @@ func parseRange(s string) (r responder.Range, wrong string) {
 	switch {
 	case strings.TrimSpace(s) == "":
 		return r, "no address: found an empty string, expected " + expectedRange
+	// Text editors and web pages make a dash of a hyphen, and the two look alike. From here on the
+	// order is from what tells most: a list with commas would else be a prefix with a bad length.
 	case strings.ContainsAny(s, "\u2013\u2014"), strings.Contains(s, ".."), strings.Contains(s, " to "):
 		return r, fmt.Sprintf("bad range: found %s, expected two addresses with a plain - between: a-b", quote(s))
 	case strings.ContainsAny(s, ",;"), len(strings.Fields(s)) > 1 && !strings.Contains(s, "-"):
@@ -52,6 +55,7 @@ func parseDashed(s string) (r responder.Range, wrong string) {
 	switch {
 	case left == "" || right == "":
 		return r, fmt.Sprintf("half a range: found %s, expected two addresses a-b", quote(s))
+	// A host name has dashes too: "web-1".
 	case err1 != nil && !strings.Contains(left, ":") && !strings.ContainsAny(left, "."):
 		return r, fmt.Sprintf("bad address: found %s, expected %s; names are not looked up", quote(s), expectedAddr)
 	case err1 == nil && isNumber(right):
@@ -90,10 +94,13 @@ func parsePrefix(s string) (p netip.Prefix, wrong string) {
 			return p, fmt.Sprintf("bad prefix length: found the mask %s in %s, expected %q", right, quote(s), fmt.Sprintf("%s/%d", a, ones))
 		}
 		return p, fmt.Sprintf("bad prefix length: found %s in %s, expected a number from 0 to 32", quote(right), quote(s))
+	// Atoi takes "+8", and "08" is eight to some and nothing to others.
 	case err != nil || !isNumber(right) || n > 32 || len(right) > 1 && right[0] == '0':
 		return p, fmt.Sprintf("bad prefix length: found %s in %s, expected a number from 0 to 32", quote(right), quote(s))
 	}
 	p = netip.PrefixFrom(a, n)
+	// To ip-address(8) it is one address with its network, to others the network: one alias, or
+	// 256 of them. It is not for us to choose.
 	if p.Masked() != p {
 		return p, fmt.Sprintf("host bits set: found %s, expected the prefix %q or the single address %q", quote(s), p.Masked(), a)
 	}
@@ -101,6 +108,7 @@ func parsePrefix(s string) (p netip.Prefix, wrong string) {
 }
 
 // maskLength gives the prefix length of a mask such as 255.255.0.0.
+// It gives false where the ones are not in a row: such a mask is no prefix.
 func maskLength(s string) (int, bool) {
 	a, err := netip.ParseAddr(s)
 	if err != nil || !a.Is4() {
@@ -112,6 +120,7 @@ func maskLength(s string) (int, bool) {
 
 // parseAddr reads one IPv4 address, and says more of a bad one than the
 // standard library does: these are the mistakes people make.
+// Each case has the words for one of them; the first that fits is the likeliest.
 func parseAddr(s string) (a netip.Addr, wrong string) {
 	a, err := netip.ParseAddr(s)
 	if err == nil && a.Is4() {
@@ -128,6 +137,7 @@ func parseAddr(s string) (a netip.Addr, wrong string) {
 		why = fmt.Sprintf("; remove the spaces: %q", strings.TrimSpace(s))
 	case strings.Contains(s, "-"), strings.Contains(s, "/"):
 		why = " alone"
+	// Files name no files, and gateways and networks are few.
 	case strings.HasPrefix(s, "@"):
 		why = `; "@FILE" stands only in the aliases of a configuration`
 	case strings.ContainsAny(s, `"'`):
@@ -138,6 +148,7 @@ func parseAddr(s string) (a netip.Addr, wrong string) {
 		why = "; names are not looked up"
 	case strings.Contains(s, ":") && len(parts) == 4:
 		why = "; a port has no place here"
+	// IPv6 with a slip of the pen: to say where would be to promise that it could stand here.
 	case strings.Contains(s, ":"):
 	case len(parts) != 4:
 		why = fmt.Sprintf("; it has four numbers, not %d", len(parts))
@@ -148,6 +159,7 @@ func parseAddr(s string) (a netip.Addr, wrong string) {
 }
 
 // starHint says how 10.0.*.* is written.
+// Only where the stars are at the end: 10.*.0.1 is no prefix.
 func starHint(parts []string) string {
 	n := len(parts)
 	if n != 4 {
@@ -172,6 +184,7 @@ func badPart(parts []string) string {
 			return "; a number is missing between the dots"
 		case isNumber(part) && (err != nil || n > 255):
 			return fmt.Sprintf("; %s is larger than 255", part)
+		// inet_aton(3) does; RFC 6943 3.1.1 has what became of that.
 		case isNumber(part) && len(part) > 1 && part[0] == '0':
 			return fmt.Sprintf("; %s has a leading zero, which some read as octal", part)
 		}

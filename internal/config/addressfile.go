@@ -16,10 +16,12 @@ import (
 )
 
 // maxLine is the longest line of an address file in bytes.
+// It is what the reader's buffer holds, so that no line is copied to be read.
 const maxLine = 4096
 
 // An opener opens an address file by its name in the configuration. It tells what the
 // file is called in messages, and how many bytes it has.
+// The path is given with an error too. Who gets a file closes it.
 type opener func(name string) (path string, f io.ReadCloser, size int64, err error)
 
 // beside opens the files of a directory.
@@ -41,6 +43,7 @@ func beside(dir string) opener {
 }
 
 // keeping opens what open does, and keeps what is in it under its name in the configuration.
+// It has each file in memory as a whole, where others read by the line: it is to be sent.
 func keeping(open opener, files map[string]string) opener {
 	return func(name string) (string, io.ReadCloser, int64, error) {
 		path, f, size, err := open(name)
@@ -59,6 +62,8 @@ func keeping(open opener, files map[string]string) opener {
 
 // among opens what came with the configuration, and nothing else. dir is where the
 // configuration lay, so that messages name a file as its owner knows it.
+// Names are looked up as they are written, never as paths: who may change the table may
+// not for that read what the daemon's user can, one "bad address" a line.
 func among(dir string, files map[string]string) opener {
 	return func(name string) (string, io.ReadCloser, int64, error) {
 		path := name
@@ -118,6 +123,8 @@ type fileReader struct {
 
 // read reads to the end, or to where this is no text. An error is the file's,
 // mistakes go to errs.
+// A mistake that leaves no lines to go by ends it: the rest of a picture or of a line without
+// an end would be told as a hundred mistakes more.
 func (r *fileReader) read(f io.Reader) error {
 	in := bufio.NewReaderSize(f, maxLine)
 	for line := 1; ; line++ {
@@ -127,10 +134,12 @@ func (r *fileReader) read(f io.Reader) error {
 			r.add(line, 1, responder.Range{First: a, Last: a})
 			continue
 		}
+		// The byte order mark that editors on Windows write. It is no space to TrimSpace.
 		if line == 1 {
 			text = bytes.TrimPrefix(text, []byte("\ufeff"))
 		}
 		switch {
+		// Comments count: that a line has one is known only at its end.
 		case err == bufio.ErrBufferFull:
 			r.fail(line, 1, "line too long: found more than 4096 bytes, expected an address, a range or a prefix")
 			return nil
@@ -154,6 +163,8 @@ func (r *fileReader) read(f io.Reader) error {
 
 // plain reads a line that is a dotted quad and its newline. It is for speed: what
 // it does not know it leaves to parseRange, which has the words for what is wrong.
+// It must take nothing that parseRange would not, or an address would mean one thing in a
+// file and another on a command line.
 func plain(line []byte) (a netip.Addr, ok bool) {
 	var quad [4]byte
 	at := 0
@@ -168,6 +179,7 @@ func plain(line []byte) (a netip.Addr, ok bool) {
 		if digits == 0 || digits > 3 || value > 255 || digits > 1 && line[at-digits] == '0' || at == len(line) {
 			return a, false
 		}
+		// What follows the number: three dots, and the end. A \r or a space is for the slow way.
 		if want := "...\n"[n]; line[at] != want {
 			return a, false
 		}
@@ -183,6 +195,7 @@ func (r *fileReader) line(line int, text []byte) {
 	if len(entry) == 0 {
 		return
 	}
+	// In characters, as editors count.
 	column := 1 + utf8.RuneCount(text[:bytes.Index(text, entry)])
 	found, wrong := parseRange(string(entry))
 	if wrong != "" {
@@ -205,6 +218,7 @@ func (r *fileReader) add(line, column int, one responder.Range) {
 // fail notes a mistake, or only counts it.
 func (r *fileReader) fail(line, column int, wrong string) {
 	m := mark{Place{r.file, line, column}, r.order}
+	// A file of a million bad lines must not become a million messages, to be cut to a hundred.
 	if len(r.errs) < maxErrors {
 		r.errs = append(r.errs, newError(m, "%s", wrong))
 		return

@@ -39,11 +39,13 @@ type source struct {
 }
 
 // mark gives the place of a range.
+// n is an index of the alias's Ranges.
 func (l *labels) mark(n int) mark {
 	p, found := slices.BinarySearchFunc(l.pieces, n, func(p piece, n int) int { return int(p.first) - n })
 	if !found {
 		p--
 	}
+	// No string gave a range: the label is as near as can be told.
 	if p < 0 {
 		return l.at
 	}
@@ -60,8 +62,10 @@ func (d *decoder) aliases(v *value, i *Interface) {
 	if !d.isTable(v, `a table of labels: "`+i.Name+`:0" = "172.16.3.10"`) {
 		return
 	}
+	// Room at once: doubling a list of a million labels would have two of them about.
 	more := len(v.table.entries)
 	i.Aliases, i.origins = slices.Grow(i.Aliases, more), slices.Grow(i.origins, more)
+	// Nobody looks a label up any more, and the map is as large as the labels.
 	v.table.index = nil
 	for n, e := range v.table.entries {
 		if d.enough() {
@@ -123,17 +127,20 @@ func (d *decoder) addresses(text string, at mark, a *alias) {
 			return
 		}
 		a.Ranges = a.Ranges.Append(r)
+		// One source for all strings of a text. On a command line each value is a file to messages.
 		if d.strung == nil || d.strung.file != at.File {
 			d.strung = &source{file: at.File}
 		}
 		p.from = d.strung
 	}
+	// What gave no range has none to be found by it.
 	if a.Ranges.Len() > int(p.first) {
 		a.pieces = append(a.pieces, p)
 	}
 }
 
 // addressFile adds the addresses of a file that is named at a place.
+// It gives a source after a mistake too, of which no range will ask.
 func (d *decoder) addressFile(name string, at mark, a *alias) *source {
 	from := new(source)
 	if name == "" {
@@ -154,6 +161,7 @@ func (d *decoder) addressFile(name string, at mark, a *alias) *source {
 	if err := r.read(f); err != nil {
 		d.failAt(at, "cannot read the address file %s: %s", quote(from.file), reason(err))
 	}
+	// Lines are shorter than the longest, or have comments: what was guessed too much goes back.
 	a.Ranges, from.lines = r.ranges.Clip(), r.spots
 	d.errs = append(d.errs, r.mistakes()...)
 	if len(r.spots) == 0 && len(r.errs) == 0 && err == nil {

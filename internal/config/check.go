@@ -11,6 +11,8 @@ import (
 
 // Check tells what is wrong with i on a certain host: overlaps are mistakes,
 // what is never answered for or hardly meant is a warning.
+// The daemon calls it again with what it found out of the card, where the same configuration
+// may have more to it: an alias that is the host's own, a gateway on no network.
 func (i *Interface) Check(h Host) ([]Warning, Errors) {
 	r := i.Resolve(h)
 	found, err := responder.Check(&r)
@@ -19,6 +21,7 @@ func (i *Interface) Check(h Host) ([]Warning, Errors) {
 	case errors.As(err, &overlap):
 		return nil, i.overlaps(overlap)
 	// Nothing that gets here should fail otherwise; if it does, the interface is all that we can point at.
+	// Without a table there are no warnings either: they are what its compiler finds.
 	case err != nil:
 		return nil, Errors{newError(i.at, "interface %s: %v", i.Name, err)}
 	}
@@ -70,6 +73,8 @@ func (i *Interface) overlaps(o *responder.OverlapError) Errors {
 
 // strayGateways warns of gateways that no network holds, as far as the networks
 // are known.
+// It is no mistake: a route of its own may say that a next hop is on link all the same
+// ("onlink" of ip-route(8)), and networks that are not known yet hold nothing.
 func (i *Interface) strayGateways(networks []netip.Prefix) []Warning {
 	var warnings []Warning
 	for n, m := range i.gatewayAt {
@@ -82,6 +87,7 @@ func (i *Interface) strayGateways(networks []netip.Prefix) []Warning {
 }
 
 // Unchecked lists what depends on the machine that c is used on.
+// It is what a check on another machine can't promise: without it "no mistakes" would say too much.
 func (c *Config) Unchecked() []string {
 	var list []string
 	for n := range c.Interfaces {
@@ -100,6 +106,7 @@ func (c *Config) Unchecked() []string {
 		note(i.Networks != nil, "network is not given: the card's own are on link")
 		note(i.Gateways != nil, "gateway is not given: those of the kernel's default routes are never answered for")
 		note(i.MTU != 0, "mtu is not given: the card's is used")
+		// No key gives these: always there.
 		note(false, "which aliases are addresses of the host itself, and so never answered for")
 	}
 	return list

@@ -28,6 +28,7 @@ func newDecoder(name string, text []byte, open opener) *decoder {
 }
 
 // fail notes a mistake at an offset.
+// And goes on. Callers leave out what they found, not what comes after it.
 func (d *decoder) fail(at int, format string, args ...any) {
 	d.failAt(d.mark(at), format, args...)
 }
@@ -92,6 +93,8 @@ func keysOf[T any](known []field[T]) []string {
 }
 
 // unknown tells of a key that its table does not have.
+// Where another table has the key, that is certain and comes first; what is spelled alike is
+// a guess. All keys there are come last, for they fill a line.
 func (d *decoder) unknown(e *entry, table string, known []string, elsewhere string) {
 	what := "key " + quote(e.key)
 	if e.value.kind == unstable.Table && e.value.table.made != inline {
@@ -112,7 +115,9 @@ func (d *decoder) unknown(e *entry, table string, known []string, elsewhere stri
 }
 
 // nearest gives the known key that was most likely meant, "" if none is near.
+// Of two that are as near, the one that is first in the list.
 func nearest(key string, known []string) string {
+	// Upper case is no mistake of letters: "MTU" is near mtu and would be three from it.
 	best, least := "", 0
 	key = strings.ToLower(key)
 	for _, k := range known {
@@ -130,7 +135,9 @@ func nearest(key string, known []string) string {
 
 // distance is the edit distance of two words, where two swapped neighbours are
 // one mistake (optimal string alignment).
+// Bytes do for characters: no known key has other letters than those of ASCII.
 func distance(a, b string) int {
+	// Time and memory go with the product of the lengths, and a sender chooses one of them.
 	if len(a) > 64 {
 		return len(a) // no key is near that long
 	}
@@ -164,6 +171,8 @@ func oneOf(words []string) string {
 }
 
 // quote writes text of the user's on one line, and not all of it if it is long.
+// What a terminal would obey is escaped: the text may be somebody else's, sent to a daemon
+// whose log is read later.
 func quote(s string) string {
 	if cut := short(s); len(cut) < len(s) {
 		return fmt.Sprintf("%q...", cut)
@@ -172,6 +181,7 @@ func quote(s string) string {
 }
 
 // clip writes text of the user's as it is, but for the end of a long one.
+// It is for what was typed on the command line the message goes to.
 func clip(s string) string {
 	if cut := short(s); len(cut) < len(s) {
 		return cut + "..."
@@ -180,6 +190,7 @@ func clip(s string) string {
 }
 
 // short gives the beginning of a long text: nobody reads a message of megabytes.
+// It counts characters: cut in the middle of one, quote would show an escape that is not there.
 func short(s string) string {
 	const most = 60
 	n := 0

@@ -10,6 +10,7 @@ import (
 
 // A value is a TOML value that knows where it stands.
 type value struct {
+	// Of all a copy: the parser's nodes last until its next expression.
 	kind  unstable.Kind // Table also for an inline one
 	at    int           // offset in the text
 	text  string        // of a string: without quotes; of other scalars: as written
@@ -21,8 +22,9 @@ type value struct {
 // too: what they hold is checked as well, then dropped.
 type table struct {
 	entries []*entry
-	index   map[string]*entry
-	made    origin
+	// The newest of each key. nil while labels are decoded, of which there may be a million.
+	index map[string]*entry
+	made  origin
 }
 
 // An entry is a key with its value.
@@ -34,6 +36,8 @@ type entry struct {
 }
 
 // origin is how a table came to be: TOML lets only some be added to later.
+// TOML 1.0 has a table defined once, by one of these. A longer header defines none of the
+// tables on its way, so that their own headers may still come; braces are complete.
 type origin uint8
 
 const (
@@ -46,6 +50,8 @@ const (
 // A mark is a place in the order of the configuration.
 type mark struct {
 	Place
+	// The offset in the text; for what stands in an address file, that of the string that
+	// names the file.
 	order int
 }
 
@@ -72,6 +78,7 @@ func (d *decoder) document() *table {
 	root := newTable(header)
 	tables := 0
 	switch {
+	// What some editors call Unicode, and save where nobody asked for it.
 	case bytes.HasPrefix(d.text, []byte{0xff, 0xfe}), bytes.HasPrefix(d.text, []byte{0xfe, 0xff}):
 		d.fail(0, "not UTF-8: found UTF-16, expected UTF-8 text; save the file as UTF-8")
 		d.broken = true
@@ -165,9 +172,11 @@ func (d *decoder) header(root *table, keys []key, array bool) *table {
 	switch {
 	case old == nil:
 		return t.addTable(last, header)
+	// [a.b] made it, and this is its own [a]: allowed once.
 	case old.value.kind == unstable.Table && old.value.table.made == implied:
 		old.value.table.made = header
 		return old.value.table
+	// A second [[a]] was told of above: twice for one line is once too often.
 	case !array || old.value.kind != unstable.Table:
 		d.fail(last.at, "duplicate table [%s]: it stands at %s already", dottedPath(keys), d.mark(old.at))
 	}
@@ -188,6 +197,7 @@ func (d *decoder) descend(t *table, k key, made origin) *table {
 		d.fail(k.at, "%s is no table: at %s it is %s", quoteKey(k.text), d.mark(old.at), old.value.describe())
 	case sub.made == inline:
 		d.fail(k.at, "%s cannot be added to: at %s it is complete, in braces", quoteKey(k.text), d.mark(old.at))
+	// TOML 1.0: dotted keys do not add to what a header defined, be it on its way to another.
 	case made == dotted && sub.made != dotted:
 		d.fail(k.at, "duplicate table %s: it stands at %s already", quoteKey(k.text), d.mark(old.at))
 	default:
@@ -266,6 +276,7 @@ func (d *decoder) valueEnd(n *unstable.Node, at int) (*value, int) {
 		}
 		end = d.skip(end, between) + 1
 	case unstable.InlineTable:
+		// Open until its end is reached: its own dotted keys may still add to what they made.
 		v.kind, v.table = unstable.Table, newTable(implied)
 		for it := n.Children(); it.Next(); {
 			d.assign(v.table, it.Node())

@@ -34,6 +34,7 @@ func excess(text []byte) (at int, what string) {
 			values++
 		case ']', '}':
 			depth--
+		// The dot of a number counts too, which no list of addresses has.
 		case '=', ',', '.':
 			values++
 		}

@@ -11,6 +11,7 @@ import (
 // working directory. The error is an Errors.
 func FromFlags(iface string, addrs []string) (*Config, error) {
 	d := &decoder{open: beside(".")}
+	// Before all addresses in the order of mistakes.
 	i := Interface{Name: iface, Limits: responder.DefaultLimits, at: mark{Place{File: "-i " + iface}, -1}}
 	var wrong string
 	if i.Card, i.Tags, wrong = parseName(iface); wrong != "" {
@@ -45,6 +46,7 @@ func Addresses(label string, values []string) (responder.Ranges, error) {
 		}
 		d.addresses(text, mark{Place{File: place}, n}, &a)
 	}
+	// Never to be seen: an interface for Check to find overlaps among the values in.
 	i := Interface{Name: "run", Aliases: []responder.Alias{a.Alias}, origins: []labels{a.labels}}
 	_, errs := i.Check(Host{})
 	if err := append(d.errs, errs...).err(); err != nil {

@@ -11,6 +11,8 @@ import (
 )
 
 // topKeys are the keys at the top.
+// The lists of keys are what there is to be configured: decoding, hints for mistyped ones and
+// the tests of manual page and reference configuration all go by them.
 var topKeys = []field[Config]{
 	{"interface", (*decoder).interfaces},
 }
@@ -50,6 +52,7 @@ func init() {
 
 // limitKeys are the keys of [interface.CARD.limit].
 var limitKeys = []field[responder.Limits]{
+	// A rate of 0 is no limit, a burst of 0 would be no answer.
 	{"error_rate", func(d *decoder, v *value, l *responder.Limits) { l.ErrorRate = d.integer(v, 0, maxRate) }},
 	{"error_burst", func(d *decoder, v *value, l *responder.Limits) { l.ErrorBurst = d.integer(v, 1, maxRate) }},
 	{"peer_rate", func(d *decoder, v *value, l *responder.Limits) { l.PeerRate = d.integer(v, 0, maxRate) }},
@@ -96,6 +99,7 @@ func (d *decoder) config(root *table) *Config {
 }
 
 // looksLikeCard tells whether v has the keys of an interface.
+// Its name can't tell: any word may be a card's.
 func looksLikeCard(v *value) bool {
 	if v.kind != unstable.Table {
 		return false
@@ -145,6 +149,7 @@ func (d *decoder) iface(e *entry) (i Interface, ok bool) {
 		switch {
 		case strings.Contains(key, ":"):
 			return fmt.Sprintf("a label belongs in [interface.%s.aliases]", quoteKey(e.key))
+		// Without quotes the dot of [interface.eth0.100] is TOML's, and 100 a table of eth0.
 		case isNumber(key) && e.value.table.index[key].value.kind == unstable.Table:
 			return fmt.Sprintf("a VLAN is written with quotes: [interface.%q]", e.key+"."+key)
 		case findField(limitKeys, key) != nil:
@@ -154,6 +159,7 @@ func (d *decoder) iface(e *entry) (i Interface, ok bool) {
 		}
 		return ""
 	})
+	// No mistake: a table that is filled at run time alone begins like this.
 	if len(i.Aliases) == 0 && wrong == "" && !d.broken && e.value.table.index["aliases"] == nil {
 		d.warn(i.at, "%s has no aliases: nothing is answered for until one is added", name)
 	}
@@ -169,6 +175,7 @@ func (d *decoder) limits(v *value, i *Interface) {
 		return
 	}
 	fields(d, v.table, "limit", limitKeys, &i.Limits, nowhere)
+	// Only echoes have no burst by default, having no rate; without one none would go out.
 	if i.Limits.EchoRate > 0 && i.Limits.EchoBurst == 0 {
 		i.Limits.EchoBurst = burst
 	}

@@ -35,6 +35,7 @@ var listeningFields = []field[Listening]{
 	}},
 	{"ring", func(d *decoder, v *value, l *Listening) { l.Ring = d.integer(v, minRing, maxRing) }},
 	{"spin", func(d *decoder, v *value, l *Listening) {
+		// 0 in the file is a wish, in Listening it is none.
 		if l.Spin = time.Duration(d.integer(v, 0, maxSpin)) * time.Microsecond; l.Spin == 0 {
 			l.Spin = capture.NoSpin
 		}
@@ -81,6 +82,8 @@ func (c *Config) once() (errs Errors) {
 }
 
 // Listening tells how a card is to be listened on.
+// After once at most one interface gives each key: the larger of the two is the one that is
+// not zero. Listening is compared with ==, by which the daemon knows that a card is to be opened anew.
 func (c *Config) Listening(card string) (l Listening) {
 	for n := range c.Interfaces {
 		if i := &c.Interfaces[n]; i.Card == card {

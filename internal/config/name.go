@@ -12,14 +12,18 @@ import (
 const maxName = 15
 
 // maxWhole is a length that no name of a card with its VLANs comes near to.
+// The name is looked at before it is taken apart: a sender may give a megabyte of dots.
 const maxWhole = 256
 
 // MaxLabel is the longest label of an alias in bytes.
+// The kernel's own labels end at IFNAMSIZ. Ours are never given to it, and may say what an
+// address is for.
 const MaxLabel = 256
 
 // parseName takes the name of an interface apart: "eth0", "eth0.100",
 // "eth0.100.200". A part that is a number is a VLAN identifier; any other dot
 // belongs to the name of the card. wrong is "" if the name is good.
+// It goes by the name alone, which has to mean the same before the card is there.
 func parseName(name string) (card string, tags []uint16, wrong string) {
 	if len(name) > maxWhole {
 		return name, nil, fmt.Sprintf("bad interface name: found %s of %d bytes, expected a card such as eth0", quote(name), len(name))
@@ -33,6 +37,7 @@ func parseName(name string) (card string, tags []uint16, wrong string) {
 	if wrong := badCard(card, name); wrong != "" {
 		return card, nil, wrong
 	}
+	// IEEE 802.1ad has a service tag and a customer tag; the responder looks behind no more.
 	if len(parts)-n > 2 {
 		return card, nil, fmt.Sprintf("too many VLAN tags: found %s, expected at most two, as in %q", quote(name), card+".100.200")
 	}
@@ -42,8 +47,10 @@ func parseName(name string) (card string, tags []uint16, wrong string) {
 		}
 		id, err := strconv.Atoi(part)
 		switch {
+		// IEEE 802.1Q: 0 is a priority without a VLAN, 4095 is reserved.
 		case err != nil || id < 1 || id > 4094:
 			return card, nil, fmt.Sprintf("bad VLAN: found %s in %s, expected a number from 1 to 4094", quote(part), quote(name))
+		// eth0.010 and eth0.10 would be two interfaces of one VLAN.
 		case part[0] == '0':
 			return card, nil, fmt.Sprintf("bad VLAN: found %s in %s, expected no leading zero: %d", quote(part), quote(name), id)
 		}

@@ -35,6 +35,8 @@ func newPositions(text []byte) *positions {
 }
 
 // find gives the position of an offset.
+// Backwards costs a stride, forwards the way from the last place: mistakes come in the order of
+// the text, and so do the labels of a million.
 func (p *positions) find(at int) position {
 	from := p.known[at/stride]
 	if from.at <= p.last.at && p.last.at <= at {

@@ -88,6 +88,7 @@ func (d *decoder) lineAround(at int) (start int, line string) {
 
 // bareWord says what is wrong with the word at col if that is a text without
 // quotes: a label as a key, an address as a value. Without an idea it returns "".
+// It goes by the line alone: what the parser was at, its error does not say.
 func bareWord(line string, col int) (at int, msg string) {
 	const ends = " \t\r,[]{}=\"'#"
 	col = min(col, len(line))
@@ -98,6 +99,7 @@ func bareWord(line string, col int) (at int, msg string) {
 	}
 	before := line[:at]
 	trimmed := strings.TrimSpace(before)
+	// Behind a =, or within an array that began on a line above: after a comma, or indented.
 	inValue := strings.Contains(before, "=") || strings.HasSuffix(trimmed, ",") || line != strings.TrimLeft(line, " \t") && !strings.Contains(line, "=")
 	word = short(word)
 	switch {
@@ -110,6 +112,7 @@ func bareWord(line string, col int) (at int, msg string) {
 			return at, ""
 		}
 		return at, fmt.Sprintf("found %s in a table's name, expected quotes around a part that has other characters than letters, digits, - and _", quote(word))
+	// YAML.
 	case !inValue && strings.HasSuffix(word, ":") && !strings.ContainsFunc(word[:len(word)-1], notBare):
 		return at, fmt.Sprintf("found ':' behind %s, expected '='", word[:len(word)-1])
 	case !inValue:

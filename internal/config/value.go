@@ -29,6 +29,7 @@ var kinds = map[unstable.Kind]string{
 }
 
 // describe says what v is, for "found ...".
+// Arrays and tables are not written out: they may hold a million addresses.
 func (v *value) describe() string {
 	switch {
 	case v.kind == unstable.Array && len(v.items) == 0:
@@ -61,6 +62,8 @@ func (d *decoder) isString(v *value, expected string) bool {
 }
 
 // boolean gives a truth value, false after a mistake.
+// Decoders give something after a mistake too, so that what follows is checked. Nobody gets
+// it: a text with a mistake makes no Config.
 func (d *decoder) boolean(v *value) bool {
 	if v.kind == unstable.Bool {
 		return v.text == "true"
@@ -84,6 +87,7 @@ func (d *decoder) integer(v *value, low, high int) int {
 		return 0
 	}
 	// Base 0: TOML's 0x, 0o and 0b, and _ between digits, are those of Go.
+	// In an int64, whatever int is here: what is too long for it is out of bounds as well.
 	n, err := strconv.ParseInt(v.text, 0, 64)
 	if err != nil || n < int64(low) || n > int64(high) {
 		d.fail(v.at, "out of range: found %s, expected %s", short(v.text), expected)
@@ -128,10 +132,13 @@ func (d *decoder) mac(v *value, i *Interface) {
 	switch {
 	case err != nil:
 		d.fail(v.at, "bad MAC address: found %s, expected %s", quote(v.text), expected)
+	// ParseMAC takes EUI-64 and the 20 bytes of InfiniBand too.
 	case len(mac) != len(i.MAC):
 		d.fail(v.at, "bad MAC address: found %s of %d bytes, expected %s", quote(v.text), len(mac), expected)
+	// Before the next, which would hold as well, because it says more.
 	case mac.String() == "ff:ff:ff:ff:ff:ff":
 		d.fail(v.at, "bad MAC address: found %s, the broadcast address, expected the address of one station", quote(v.text))
+	// The group bit of IEEE 802. Routers do not believe an ARP reply with one: RFC 1812 3.3.2.
 	case mac[0]&1 != 0:
 		d.fail(v.at, "bad MAC address: found %s, a multicast address (%02x is odd), expected the address of one station", quote(v.text), mac[0])
 	case [6]byte(mac) == [6]byte{}:
@@ -168,6 +175,7 @@ func (d *decoder) networks(v *value, i *Interface) {
 	i.Networks = []netip.Prefix{}
 	for s := range d.strings(v, expected) {
 		if !strings.Contains(s.text, "/") {
+			// Its class would give a length, but there have been none since RFC 4632.
 			if _, err := netip.ParseAddr(s.text); err == nil {
 				d.fail(s.at, "no prefix length: found %s, expected %s", quote(s.text), expected)
 				continue
@@ -209,6 +217,7 @@ func (d *decoder) from(v *value) []netip.Prefix {
 	}
 	var list []netip.Prefix
 	for s := range d.strings(v, `a prefix such as "10.0.0.0/8"`) {
+		// Aliases take ranges, so people write them here.
 		if strings.Contains(s.text, "-") && !strings.Contains(s.text, "/") {
 			d.fail(s.at, `bad prefix: found %s, expected a prefix such as "10.0.0.0/8" or an address, no range`, quote(s.text))
 			continue
