@@ -66,6 +66,8 @@ func TestFields(t *testing.T) {
 
 func TestFieldsRemarks(t *testing.T) {
 	echo := icmp(8, 0, 1<<16|1, make([]byte, 8))
+	message := framegen.UDPMessage(gateway, alias, 40000, 33434, []byte("x"))
+	short := ip(framegen.IPv4{Protocol: framegen.UDP, Payload: append(message, "more"...)})
 	for _, tc := range []struct {
 		name, field, want string
 		frame             []byte
@@ -74,6 +76,10 @@ func TestFieldsRemarks(t *testing.T) {
 		{"wrong message checksum", "ICMP checksum", "0x0000 (wrong, expected 0xf7fd)", with(echo, 36, 0, 0)},
 		{"cut field", "ICMP sequence", "00, cut short: 1 of 2 bytes", echo[:41]},
 		{"no UDP checksum", "UDP checksum", "0x0000", with(udp(nil), 40, 0, 0)},
+		{"UDP shorter than IP says", "UDP checksum", fmt.Sprintf("0x%x", short[40:42]), short},
+		{"UDP shorter than IP says, wrong", "UDP checksum", fmt.Sprintf("0x0001 (wrong, expected 0x%x)", short[40:42]), with(short, 40, 0, 1)},
+		{"UDP longer than IP says", "UDP checksum", "0x1234", with(udp([]byte("x")), 38, 0, 200, 0x12, 0x34)},
+		{"UDP of no length", "UDP checksum", "0x1234", with(udp([]byte("x")), 38, 0, 7, 0x12, 0x34)},
 		{"fragment", "IP flags and offset", "DF MF offset 8", with(echo, 20, 0x60, 1)},
 		{"header length that is none", "IP payload", "16 bytes: 08 00 f7 fd 00 01 00 01 ...", with(echo, 14, 0x44)},
 		{"timestamp", "ICMP transmit", "3661001 (01:01:01.001)", icmp(14, 0, 0, []byte{11: 0xc9, 8: 0, 9: 0x37, 10: 0xdc})},

@@ -11,9 +11,7 @@ func (w *walk) transport(d datagram) {
 	case d.protocol() == protoICMP:
 		w.icmp(m)
 	case d.protocol() == protoUDP:
-		if m.whole && len(m.b) >= 8 && be.Uint16(m.b[6:]) == 0 {
-			m.whole = false // no checksum: RFC 768
-		}
+		m = m.checkedUDP()
 		w.header("UDP", []shape{
 			{"source port", 2, decimal},
 			{"destination port", 2, decimal},

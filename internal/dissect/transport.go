@@ -157,13 +157,27 @@ func (m message) udp() string {
 	if length < 8 || length > m.length && !m.quoted && m.whole {
 		return line + fmt.Sprintf(" (UDP length %d of %d bytes)", length, m.length)
 	}
-	if !m.whole || be.Uint16(m.b[6:]) == 0 {
-		return line // no checksum: RFC 768
+	m = m.checkedUDP()
+	return line + m.checksum(m.pseudo, "UDP")
+}
+
+// checkedUDP cuts a message to what UDP's checksum is over. It is no longer whole if that
+// can't be judged: there is none (0, RFC 768), or the length is not one that IP has room for.
+func (m message) checkedUDP() message {
+	if len(m.b) < 8 || be.Uint16(m.b[6:]) == 0 {
+		m.whole = false
+		return m
 	}
-	// The pseudo header has UDP's own length, which may be less than IP's.
-	pseudo := m.pseudo - uint32(len(m.b)) + uint32(length)
+	length := int(be.Uint16(m.b[4:]))
+	if length < 8 || length > len(m.b) {
+		m.whole = false
+		return m
+	}
+	// UDP's own length is in the pseudo header, and may be less than IP's: Linux throws away
+	// what lies behind (__udp4_lib_rcv).
+	m.pseudo += uint32(length) - uint32(len(m.b))
 	m.b = m.b[:length]
-	return line + m.checksum(pseudo, "UDP")
+	return m
 }
 
 func (m message) tcp() string {
