@@ -1,4 +1,9 @@
 // Package configtext writes configurations as package config reads them.
+// What it writes reads back as the same configuration: save overwrites a file with it, and a
+// key that it forgot would be lost there. A test goes through all keys for that.
+//
+// It writes text by itself instead of by an encoder of TOML: what is left to the card is to
+// stay left out, and a million addresses would be as many values first.
 package configtext
 
 import (
@@ -17,7 +22,8 @@ import (
 type Setting struct{ Key, Value string }
 
 // Settings lists what an interface sets, but for its aliases. What it leaves to
-// the card or to the default is not in it.
+// the card or to the default is not in it. A list that is nil is left out, an empty one set: it
+// says that there are none.
 func Settings(i *config.Interface) (list []Setting) {
 	set := func(given bool, key, value string) {
 		if given {
@@ -40,9 +46,11 @@ func Settings(i *config.Interface) (list []Setting) {
 	set(listening.Workers != 0, "workers", fmt.Sprint(listening.Workers))
 	set(listening.Fanout == capture.ByCPU, "fanout", quote("cpu"))
 	set(listening.Ring != 0, "ring", fmt.Sprint(listening.Ring))
+	// capture.NoSpin is negative, and 0 in a file.
 	set(listening.Spin != 0, "spin", fmt.Sprint(max(0, listening.Spin.Microseconds())))
 	set(listening.Qdisc, "qdisc", "true")
 	set(listening.Counters != 0, "counters", fmt.Sprint(listening.Counters))
+	// Limits have a default other than 0, which means that there is none: only what differs is set.
 	l, d := i.Limits, responder.DefaultLimits
 	set(l.ErrorRate != d.ErrorRate, "limit.error_rate", fmt.Sprint(l.ErrorRate))
 	set(l.ErrorBurst != d.ErrorBurst, "limit.error_burst", fmt.Sprint(l.ErrorBurst))
@@ -54,6 +62,8 @@ func Settings(i *config.Interface) (list []Setting) {
 }
 
 // AliasSettings lists what a label sets, but for its addresses.
+// Closed is told by a flag of its own: its zero value is a setting too, where the interface
+// has another.
 func AliasSettings(a *responder.Alias) (list []Setting) {
 	if a.HasClosed {
 		list = append(list, Setting{"closed", closed(a.Closed)})
@@ -65,6 +75,7 @@ func AliasSettings(a *responder.Alias) (list []Setting) {
 }
 
 // Differences tells how the settings of b differ from those of a: "mtu: 1500 -> 9000".
+// It is what the log has of a reload.
 func Differences(a, b []Setting) (list []string) {
 	value := func(list []Setting, key string) string {
 		n := slices.IndexFunc(list, func(s Setting) bool { return s.Key == key })
@@ -87,6 +98,7 @@ func Differences(a, b []Setting) (list []string) {
 }
 
 // Interface writes an interface that has these aliases, instead of its own.
+// The daemon's are those at run time, which the configuration does not know.
 func Interface(text *strings.Builder, i *config.Interface, aliases []responder.Alias) {
 	fmt.Fprintf(text, "\n[interface.%s]\n", quote(i.Name))
 	for _, s := range Settings(i) {
@@ -100,6 +112,7 @@ func Interface(text *strings.Builder, i *config.Interface, aliases []responder.A
 		a := &aliases[n]
 		value := addresses(a.Ranges)
 		if settings := AliasSettings(a); len(settings) > 0 {
+			// TOML 1.0 has no line break in braces, but in an array within them it has.
 			value = "{ address = " + value
 			for _, s := range settings {
 				value += fmt.Sprintf(", %s = %s", s.Key, s.Value)
@@ -148,6 +161,7 @@ func array[T netip.Prefix | netip.Addr | responder.Range](list []T) string {
 }
 
 // quote writes a TOML basic string. Its escapes are fewer than Go's.
+// Go's \x and \a are none in TOML.
 func quote(s string) string {
 	var text strings.Builder
 	text.WriteByte('"')

@@ -15,6 +15,7 @@ type Pair struct {
 // Compare lays two frames side by side: every field of a, each with the field of
 // b that has its name, then those that b alone has.
 func Compare(a, b []byte) []Pair {
+	// By name and not by place: an option more in one of them must not make all behind it differ.
 	theirs := map[string]Field{}
 	for _, f := range Fields(b) {
 		theirs[f.Name] = f

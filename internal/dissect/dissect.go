@@ -17,6 +17,8 @@ import (
 )
 
 const (
+	// The types of IEEE 802.1Q and 802.1ad. 0x9100, which old switches have for the outer tag,
+	// is of no standard: it is shown as the number that it is.
 	typeIPv4 = 0x0800
 	typeARP  = 0x0806
 	typeVLAN = 0x8100
@@ -77,6 +79,7 @@ func Tags(frame []byte) []uint16 {
 
 // Target gives the IPv4 address that a frame is for: the one that ARP asks for,
 // or the destination. It tells whether there is one.
+// The hardware type is not looked at: only the lengths say where ARP has its addresses.
 func Target(frame []byte) (netip.Addr, bool) { return address(frame, 24, 16) }
 
 // Source gives the IPv4 address that a frame comes from: ARP's sender, or the
@@ -100,6 +103,7 @@ func address(frame []byte, inARP, inIPv4 int) (netip.Addr, bool) {
 }
 
 // IPv4Header tells where in a frame its IPv4 header begins, if there is a whole one.
+// It may belong to a datagram that is cut short, or whose total length is less than the header.
 func IPv4Header(frame []byte) (at int, ok bool) {
 	p := parse(frame)
 	if !p.ok || p.typ != typeIPv4 {
@@ -118,6 +122,7 @@ type datagram struct {
 }
 
 // ipv4 finds the datagram that b begins with. If there is none, trouble says why.
+// A wrong total length is no trouble, since the header says enough without it: see whole.
 func ipv4(b []byte) (d datagram, trouble string) {
 	if len(b) < ipv4Len {
 		return d, fmt.Sprintf("cut short: %d of at least %d bytes of header", len(b), ipv4Len)

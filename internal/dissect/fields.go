@@ -14,6 +14,7 @@ type Field struct {
 
 // Fields takes a frame apart, in the order of its bytes, each of which belongs to
 // exactly one field.
+// That is what lets Compare lay all of two frames side by side, and name any byte that differs.
 func Fields(frame []byte) []Field {
 	w := walk{frame: frame, end: len(frame)}
 	w.ethernet()
@@ -40,6 +41,7 @@ type shape struct {
 
 // header passes fields, as far as there are bytes. It tells whether there were
 // enough.
+// A field that is cut short is passed with what there is of it, and ends the walk of its layer.
 func (w *walk) header(layer string, shapes []shape) bool {
 	for _, s := range shapes {
 		n := min(s.size, w.end-w.at)
@@ -75,6 +77,7 @@ func (w *walk) rest(name string) {
 }
 
 // maxShown is how many bytes of data a value shows.
+// Two values stand side by side on one line. What differs later is shown from there on (diff.go).
 const maxShown = 8
 
 func bytesValue(b []byte) string {

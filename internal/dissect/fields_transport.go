@@ -3,6 +3,7 @@ package dissect
 import "fmt"
 
 // transport passes what an IPv4 datagram carries.
+// Within a quotation no checksum is judged: what is quoted was mostly cut.
 func (w *walk) transport(d datagram) {
 	m := message{b: d.payload(), whole: d.whole() && w.prefix == "", pseudo: d.pseudo(len(d.payload()))}
 	switch {
@@ -47,6 +48,8 @@ func (w *walk) icmp(m message) {
 	switch {
 	case typ == 0 || typ == 8 || 13 <= typ && typ <= 18:
 		w.header("ICMP", []shape{{"identifier", 2, decimal}, {"sequence", 2, decimal}})
+	// Of the header's second word RFC 792 makes a pointer in the first byte, RFC 1191 an MTU in
+	// the second half.
 	case typ == 12:
 		w.header("ICMP", []shape{{"pointer", 1, decimal}, {"unused", 3, hexadecimal}})
 	case typ == 3:
@@ -86,6 +89,7 @@ func (w *walk) tcp(m message) {
 	}) {
 		return
 	}
+	// A header length beyond what is there makes no options of the payload.
 	if n := int(m.b[12]>>4)*4 - 20; n > 0 && w.at+n <= w.end {
 		o := w.frame[w.at : w.at+n]
 		w.add("TCP options", fmt.Sprintf("%s: % x", tcpOptionsLine(o), o), n)

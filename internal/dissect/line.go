@@ -10,6 +10,8 @@ import (
 //
 //	ARP who-has 172.16.3.10 tell 172.16.3.200
 //	vlan 100, IP 172.16.3.200 > 172.16.3.10: ICMP echo request, id 1, seq 1, length 64
+//
+// Of checksums and lengths only the wrong ones are told. Padding is passed over.
 func Line(frame []byte) string {
 	p := parse(frame)
 	if !p.ok {
@@ -100,6 +102,7 @@ func arpLine(b []byte) string {
 }
 
 func arpOperation(op uint16) string {
+	// RFC 826, 903 and 2390, as IANA's registry of ARP operations has them.
 	names := []string{1: "request", 2: "reply", 3: "reverse request", 4: "reverse reply", 8: "inverse request", 9: "inverse reply"}
 	if int(op) < len(names) && names[op] != "" {
 		return names[op]
@@ -133,6 +136,7 @@ func ipv4Line(b []byte, quoted bool) string {
 		pseudo: d.pseudo(len(d.payload())),
 		quoted: quoted,
 	}
+	// The transport's header is in the first piece alone; here its place holds data.
 	if d.offset() > 0 {
 		fmt.Fprintf(&line, "%s, length %d", protocolName(d.protocol()), m.length)
 	} else {
@@ -151,6 +155,8 @@ func ipv4Line(b []byte, quoted bool) string {
 }
 
 // ipv6Line describes a datagram without extension headers.
+// They are shown as the protocol that their number is. IPv6 is not answered, and a line
+// about it is only to say what passed by.
 func ipv6Line(b []byte) string {
 	if len(b) < ipv6Len {
 		return fmt.Sprintf("IP6, cut short: %d of %d bytes of header", len(b), ipv6Len)

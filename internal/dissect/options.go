@@ -24,6 +24,7 @@ func optionsWalk(b []byte, describe func(kind byte, option []byte) string) strin
 			b = b[1:]
 			continue
 		}
+		// Where the next option would be is not known: the rest is not guessed at.
 		if len(b) < 2 || b[1] < 2 || int(b[1]) > len(b) {
 			length := "none"
 			if len(b) >= 2 {
@@ -38,6 +39,8 @@ func optionsWalk(b []byte, describe func(kind byte, option []byte) string) strin
 	return strings.Join(all, ", ")
 }
 
+// RFC 791 3.1, with those of RFC 1108 (130), RFC 2113 (148) and CIPSO (134). Pointers count from 1,
+// at the kind.
 func optionsLine(b []byte) string {
 	names := map[byte]string{7: "RR", 68: "TS", 131: "LSRR", 137: "SSRR", 130: "security", 134: "CIPSO", 136: "stream id", 148: "router alert"}
 	return optionsWalk(b, func(kind byte, o []byte) string {
@@ -58,6 +61,7 @@ func optionsLine(b []byte) string {
 	})
 }
 
+// RFC 9293 3.2, 7323, 2018, 2385 (19), 5925 (29) and 7413 (34), as tcpdump calls them or nearly.
 func tcpOptionsLine(b []byte) string {
 	return optionsWalk(b, func(kind byte, o []byte) string {
 		switch {

@@ -12,6 +12,7 @@ const (
 	protoICMPv6 = 58
 )
 
+// IANA's numbers of protocols that a network like this is likely to carry.
 var protocolNames = map[byte]string{
 	protoICMP: "ICMP", 2: "IGMP", 4: "IP in IP", protoTCP: "TCP", protoUDP: "UDP", 41: "IPv6", 47: "GRE", 50: "ESP", 51: "AH",
 	protoICMPv6: "ICMP6", 88: "EIGRP", 89: "OSPF", 103: "PIM", 112: "VRRP", 132: "SCTP", 136: "UDP-Lite",
@@ -80,6 +81,7 @@ var unreachableNames = []string{
 }
 
 // icmpName names a type with its code, and tells whether the code is said.
+// Code 0 is what most types have alone, and is not worth a word.
 func icmpName(typ, code byte) (name string, said bool) {
 	switch {
 	case typ == 3 && int(code) < len(unreachableNames):
@@ -107,6 +109,7 @@ func (m message) icmp() string {
 		fmt.Fprintf(&line, ", code %d", code)
 	}
 	switch {
+	// RFC 792 gives both fields to echo, timestamp and information messages, RFC 950 to masks.
 	case typ == 0 || typ == 8 || 13 <= typ && typ <= 18:
 		fmt.Fprintf(&line, ", id %d, seq %d", be.Uint16(m.b[4:]), be.Uint16(m.b[6:]))
 	// RFC 792: with code 0 the pointer says which byte was wrong.
@@ -183,6 +186,7 @@ func (m message) checkedUDP() message {
 func (m message) tcp() string {
 	line := fmt.Sprintf("TCP %d > %d", be.Uint16(m.b), be.Uint16(m.b[2:]))
 	seq := fmt.Sprintf(", seq %d", be.Uint32(m.b[4:]))
+	// An ICMP error quoted as much as RFC 792 asks for: ports and sequence number.
 	if len(m.b) < 20 {
 		return line + seq
 	}
@@ -202,6 +206,7 @@ func (m message) tcp() string {
 }
 
 // tcpFlags writes flags as tcpdump does: the dot is ACK.
+// Its letters from the lowest bit on: E and W are RFC 3168's ECE and CWR.
 func tcpFlags(flags byte) string {
 	var s strings.Builder
 	for i, bit := range []byte{0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80} {

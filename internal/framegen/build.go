@@ -42,6 +42,7 @@ const (
 var be = binary.BigEndian
 
 // Ether makes a frame.
+// It is not padded to 60 bytes: what a host does with less is a question of its own.
 func Ether(dst, src MAC, typ uint16, payload []byte) []byte {
 	f := make([]byte, etherLen, etherLen+len(payload))
 	copy(f, dst[:])
@@ -85,6 +86,8 @@ func or[T byte | uint16](v, otherwise T) T {
 }
 
 // IPv4 is a datagram. Lengths and checksum are computed.
+// Nothing is checked: a builder of broken frames takes what it gets. A length beyond 65535
+// comes out modulo 65536.
 type IPv4 struct {
 	TOS, TTL, Protocol byte // TTL 0 stands for 64
 	ID, Flags          uint16
@@ -115,6 +118,8 @@ func (d IPv4) Bytes() []byte {
 
 // Cut cuts a datagram into pieces whose payloads end at the given places, in
 // bytes, which must rise; the last piece holds what is left.
+// Options stand in every piece, copied or not by their copied flag (RFC 791 3.1): hosts look
+// at those of the first. Places that are no multiples of eight make pieces that lie elsewhere.
 func (d IPv4) Cut(ends ...int) []IPv4 {
 	var pieces []IPv4
 	start := 0
@@ -147,8 +152,9 @@ func UDPMessage(src, dst netip.Addr, from, to uint16, payload []byte) []byte {
 	b = be.AppendUint16(b, uint16(8+len(payload)))
 	b = append(append(b, 0, 0), payload...)
 	c := ^sum(pseudo(src, dst, UDP, len(b)), b)
-	be.PutUint16(b[6:], max(c, 1)) // near enough: 0 would mean that there is none
+	be.PutUint16(b[6:], c)
 	if c == 0 {
+		// RFC 768: 0 would say that there is none. Both are the same number in one's complement.
 		be.PutUint16(b[6:], 0xffff)
 	}
 	return b

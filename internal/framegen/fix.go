@@ -2,7 +2,7 @@ package framegen
 
 import "net/netip"
 
-// network tells where the IPv4 header of a frame starts; priority tags are
+// network tells where the IPv4 header of a frame starts; VLAN tags are
 // passed over. ok is false if it holds no IPv4 header whose length makes sense.
 func network(f []byte) (at, headerLen int, ok bool) {
 	if len(f) < etherLen {
@@ -39,6 +39,7 @@ func FixChecksums(f []byte) {
 }
 
 // fixMessage makes the checksum of a whole transport message right.
+// What has no checksum or none that it knows is left alone, also what is too short for one.
 func fixMessage(protocol byte, src, dst netip.Addr, m []byte) {
 	var place int // of the checksum
 	start, covered := pseudo(src, dst, protocol, len(m)), len(m)
@@ -52,6 +53,7 @@ func fixMessage(protocol byte, src, dst netip.Addr, m []byte) {
 		if len(m) >= 8 && be.Uint16(m[6:]) == 0 {
 			return // there is none, and that is right
 		}
+		// As hosts do: by UDP's own length, which may be less than IP's.
 		if len(m) >= 8 && int(be.Uint16(m[4:])) <= len(m) {
 			covered = int(be.Uint16(m[4:]))
 			start = pseudo(src, dst, protocol, covered)
@@ -71,6 +73,7 @@ func fixMessage(protocol byte, src, dst netip.Addr, m []byte) {
 	}
 	be.PutUint16(m[place:], 0)
 	c := ^sum(start, m[:covered])
+	// UDP and UDP-Lite write 0 as 0xffff, RFC 768 and 3828 3.1.
 	if c == 0 && protocol != ICMP && protocol != TCP {
 		c = 0xffff
 	}
@@ -91,6 +94,7 @@ func Renumber(frames [][]byte, n uint16) [][]byte {
 		old := be.Uint16(h[4:])
 		be.PutUint16(h[4:], old+n)
 		// RFC 1624: HC' = ~(~HC + ~m + m')
+		// Not computed anew: that would make a wrong one right.
 		s := uint32(^be.Uint16(h[10:])) + uint32(^old) + uint32(old+n)
 		for s > 0xffff {
 			s = s>>16 + s&0xffff

@@ -18,12 +18,16 @@ func (g *Generator) fragments() [][]byte {
 		}
 	case 3: // an exact duplicate
 		pieces = slices.Insert(pieces, g.r.IntN(len(pieces)+1), pick(g, pieces...))
+	// Three times as often, for here the cases are fine: an overlap throws the datagram away, a
+	// piece that lies within another is a duplicate and does not (inet_frag_queue_insert).
 	case 4, 5, 6:
 		pieces = slices.Insert(pieces, g.r.IntN(len(pieces)+1), g.overlap(d, pieces))
 	case 7: // ends beyond 65535, or nearly
 		p := pick(g, pieces...)
+		// 65528 is the highest offset there is: 13 bits of eight bytes.
 		p.Offset = pick(g, 65528, 65520, 65512, 65488, 65504)
 		pieces = slices.Insert(pieces, g.r.IntN(len(pieces)+1), p)
+	// Linux cuts a piece that is not the last to whole units (ip_frag_queue).
 	case 8: // no multiple of eight, or nothing at all
 		p := &pieces[g.r.IntN(len(pieces))]
 		p.Payload = p.Payload[:g.r.IntN(len(p.Payload)+1)]
@@ -31,6 +35,7 @@ func (g *Generator) fragments() [][]byte {
 		p := pick(g, pieces...)
 		p.Flags &^= MoreFragments
 		pieces = append(pieces, p)
+	// The answer has the header of one of them, and their ECN put together (RFC 3168 5.3).
 	case 10: // each piece with a header of its own kind
 		for i := range pieces {
 			pieces[i].TOS = pick[byte](g, 0, 1, 2, 3, 0x10, 0xb9)
@@ -47,6 +52,7 @@ func (g *Generator) fragments() [][]byte {
 			pieces = slices.Insert(pieces, min(2*i, len(pieces)), p)
 		}
 	case 12:
+		// Seldom, for it is 64 frames.
 		if g.chance(8) {
 			pieces = g.crowd(pieces)
 		}
@@ -75,6 +81,8 @@ func (g *Generator) crowd(pieces []IPv4) []IPv4 {
 func (g *Generator) whole() IPv4 {
 	n := pick(g, g.r.IntN(64), g.r.IntN(200), g.r.IntN(200), g.r.IntN(3000))
 	if g.chance(40) {
+		// With two headers 65507 makes 65535 bytes, the longest datagram; one more makes one that
+		// no total length can say, and only pieces can carry.
 		n = pick(g, 65507, 65508, 20000, 9000+g.r.IntN(1000))
 	}
 	d := g.datagram(pick[byte](g, ICMP, ICMP, ICMP, UDP, TCP, UDPLite, 253))
@@ -121,6 +129,7 @@ func (g *Generator) cuts(n int) []int {
 }
 
 // overlap makes a piece that shares bytes with some of the others.
+// Half of them hold the very bytes that are there already: hosts are to go by places alone.
 func (g *Generator) overlap(d IPv4, pieces []IPv4) IPv4 {
 	p := pick(g, pieces...)
 	start := max(0, p.Offset+pick(g, 0, 0, 0, -8, 8, -16, 16))

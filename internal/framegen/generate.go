@@ -6,6 +6,7 @@ import (
 )
 
 // A Host is what the frames are made for, and its neighbourhood.
+// Frames are made about its edges: an address beside an alias, a MAC one bit from its own.
 type Host struct {
 	MAC     MAC
 	Aliases []netip.Addr // what it answers for
@@ -15,6 +16,7 @@ type Host struct {
 }
 
 // Lab is the host of the recordings of the kernel.
+// A seed gives the same frames as long as it stays as it is.
 func Lab() Host {
 	return Host{
 		MAC:     MAC{0x02, 0, 0, 0, 3, 1},
@@ -46,10 +48,12 @@ type Generator struct {
 
 // New makes a Generator whose sequences depend on the seed and the host alone.
 func New(h Host, seed uint64) *Generator {
+	// PCG's numbers follow from its seed by definition; package rand's own source takes no seed.
+	// The second half of it is "ipalias" in ASCII.
 	return &Generator{r: rand.New(rand.NewPCG(seed, 0x6970616c696173)), h: h}
 }
 
-// The groups, and how many of sixteen sequences are of each.
+// The groups, and how many of seventeen sequences are of each.
 var groups = []struct {
 	name   string
 	weight int
@@ -58,6 +62,7 @@ var groups = []struct {
 	{"arp", 2, (*Generator).arp},
 	{"echo", 2, (*Generator).echo},
 	{"icmp", 1, (*Generator).icmp},
+	// Options and fragments are where two IP stacks differ most.
 	{"options", 3, (*Generator).options},
 	{"fragments", 3, (*Generator).fragments},
 	{"udp", 2, (*Generator).udp},
@@ -85,6 +90,7 @@ func (g *Generator) Next() Sequence {
 	for _, group := range groups {
 		if at -= group.weight; at < 0 {
 			s := Sequence{Group: group.name, Frames: group.make(g)}
+			// Half is left as it was made: a mutation mostly hides what the group was for.
 			g.surround(s.Frames)
 			if g.chance(2) {
 				s.Mutated = true
@@ -142,6 +148,7 @@ func (g *Generator) oddAddress() netip.Addr {
 		any4([4]byte{n[0], n[1], n[2], 50}),
 		any4([4]byte{n[0], n[1], n[2], 201}),
 		any4([4]byte{}),
+		// 0/8 and 127/8 are nobody's on a wire (RFC 1122 3.2.1.3), 240/4 is reserved (RFC 1112 4).
 		any4([4]byte{0, 0, 0, 1}),
 		any4([4]byte{0, 255, 255, 255}),
 		any4([4]byte{127, 0, 0, 1}),
@@ -197,6 +204,7 @@ func (g *Generator) frame(d IPv4) []byte {
 }
 
 // surround changes what is around the datagrams of a sequence, now and then.
+// It comes before mutations and touches no byte of the datagrams, so that checksums stay right.
 func (g *Generator) surround(frames [][]byte) {
 	switch g.r.IntN(40) {
 	case 0:
@@ -224,11 +232,13 @@ func (g *Generator) surround(frames [][]byte) {
 }
 
 // control makes the priority and number of a VLAN tag: mostly number 0.
+// Other tags are dropped at once by a host without VLANs, and would be wasted.
 func (g *Generator) control() uint16 {
 	return pick[uint16](g, 0, 0, 0xe000, 0x1000, 0xf000, 1, 100, 0xfff)
 }
 
 func (g *Generator) padding(n int) int {
+	// As a card pads to the smallest frame of IEEE 802.3, its checksum aside.
 	if n < 60 && !g.chance(4) {
 		return 60 - n
 	}
@@ -239,6 +249,8 @@ func (g *Generator) padding(n int) int {
 func (g *Generator) size() int {
 	switch g.r.IntN(8) {
 	case 0:
+		// With headers of 20 and 8 bytes: 18 fills the smallest frame, 1472 the largest. An error quotes
+		// 548 bytes (576 of RFC 1812 4.3.2.3 less its own 28), so UDP's payload of 520 is the last whole one.
 		return pick(g, 0, 1, 2, 3, 4, 7, 8, 18, 520, 528, 548, 549, 1400, 1471, 1472)
 	case 1:
 		return g.r.IntN(1473)

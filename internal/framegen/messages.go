@@ -2,6 +2,8 @@ package framegen
 
 import "net/netip"
 
+// arp makes requests that are odd in at most a few fields: a frame that is wrong in two ways
+// shows only what a host looks at first.
 func (g *Generator) arp() [][]byte {
 	a := ARP{SenderMAC: g.h.From, Sender: g.source(), Target: g.target()}
 	dst := Broadcast
@@ -12,6 +14,7 @@ func (g *Generator) arp() [][]byte {
 		a.Operation = pick[uint16](g, 1, 2, 3, 4, 8, 9, 25, 256)
 	}
 	if g.chance(8) {
+		// 6 is IEEE 802, which Linux takes for Ethernet's (arp_process); 0x100 is 1 in the wrong order.
 		a.Hardware = pick[uint16](g, 1, 6, 7, 15, 24, 0x100, 0xffff)
 	}
 	if g.chance(12) {
@@ -44,6 +47,7 @@ func (g *Generator) echo() [][]byte {
 	}
 	payload := g.bytes(g.size())
 	if g.chance(8) {
+		// With all else zero too the checksum is the one that Linux gets wrong.
 		clear(payload)
 	}
 	d.Payload = ICMPMessage(8, code, rest, payload)
@@ -60,6 +64,7 @@ func (g *Generator) icmp() [][]byte {
 	var payload []byte
 	switch typ {
 	case 13, 14:
+		// Three times of four bytes, RFC 792. A request that is cut short is answered as well.
 		payload = g.bytes(pick(g, 12, 12, 12, 0, 3, 4, 8, 11, 13, 40))
 	case 3, 4, 5, 11, 12:
 		payload = g.quoted(d)
@@ -86,6 +91,7 @@ func (g *Generator) quoted(d IPv4) []byte {
 	return b
 }
 
+// ports are mostly closed ones: 33434 is traceroute's first. 0 is no port to listen on.
 func (g *Generator) ports() (from, to uint16) {
 	from = pick[uint16](g, 40000, 40001, 53, 0, 65535, uint16(g.r.Uint32()))
 	to = pick[uint16](g, 33434, 1, 80, 53, 0, 65535, uint16(g.r.Uint32()))
@@ -114,6 +120,7 @@ func (g *Generator) udplite() [][]byte {
 	from, to := g.ports()
 	payload := g.bytes(g.size())
 	n := uint16(8 + len(payload))
+	// 1 to 7 would leave out part of the header, and more than the length has nothing to cover.
 	coverage := pick(g, 0, 8, 8, n, n+1, n-1, 1, 7, uint16(g.r.IntN(int(n)+1)), uint16(g.r.Uint32()))
 	d.Payload = UDPLiteMessage(d.Src, d.Dst, from, to, coverage, payload)
 	if g.chance(12) {
@@ -123,6 +130,7 @@ func (g *Generator) udplite() [][]byte {
 }
 
 // protocol makes datagrams of protocols that nobody speaks there.
+// IGMP (2) and PIM (103) are among them, for which a kernel may have a handler that is silent.
 func (g *Generator) protocol() [][]byte {
 	d := g.datagram(pick[byte](g, 0, 2, 3, 4, 41, 46, 47, 50, 51, 58, 94, 103, 108, 112, 132, 253, 255, byte(g.r.Uint32())))
 	d.Payload = g.bytes(g.size())
@@ -143,6 +151,7 @@ func (g *Generator) tcp() [][]byte {
 	d := g.datagram(TCP)
 	s := TCPSegment{Seq: pick(g, g.r.Uint32(), 0, 0xffffffff), Ack: pick(g, g.r.Uint32(), 0), Window: uint16(g.r.Uint32())}
 	s.From, s.To = g.ports()
+	// Each of the cases of RFC 9293 3.10.7.1, and combinations that nobody sends.
 	s.Flags = pick[uint16](g, syn, syn, ack, syn|ack, fin, fin|ack, psh|ack, rst, rst|ack, 0, syn|fin, syn|rst, urg|psh|fin,
 		uint16(g.r.IntN(64)), uint16(g.r.IntN(4096)))
 	if g.chance(3) {
@@ -158,6 +167,8 @@ func (g *Generator) tcp() [][]byte {
 	return [][]byte{g.withOptions(d)}
 }
 
+// tcpOptions may hold a signature, or what looks like one: such a segment gets no RST, although
+// no port is open (tcp_v4_send_reset).
 func (g *Generator) tcpOptions() []byte {
 	var b []byte
 	for len(b) < 40 && !g.chance(3) {

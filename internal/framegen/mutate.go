@@ -21,6 +21,7 @@ func (g *Generator) mutate(frames [][]byte) [][]byte {
 	return frames
 }
 
+// reorder moves, doubles or drops a frame of several.
 func (g *Generator) reorder(frames [][]byte) [][]byte {
 	i, j := g.r.IntN(len(frames)), g.r.IntN(len(frames))
 	switch g.r.IntN(3) {
@@ -36,10 +37,12 @@ func (g *Generator) reorder(frames [][]byte) [][]byte {
 
 func (g *Generator) mutateFrame(f []byte) []byte {
 	at, hl, isIPv4 := network(f)
+	// Too short to have something in its header changed, as after a cut: it gets longer instead.
 	if len(f) < at+8 || at == 0 {
 		return append(f, g.bytes(8+g.r.IntN(32))...)
 	}
 	if !isIPv4 {
+		// For all that is not IPv4 the length of an ARP message does.
 		hl = min(28, len(f)-at)
 	}
 	switch g.r.IntN(12) {
@@ -107,6 +110,7 @@ func (g *Generator) mutateField(f []byte, at int, isIPv4 bool) {
 }
 
 // near is a value near v, or at an edge.
+// Edges of lengths in headers, of signed words, and v in the wrong order of bytes.
 func (g *Generator) near(v uint16) uint16 {
 	return pick(g, v-1, v+1, v-8, v+8, v>>8|v<<8, 0, 1, 7, 8, 9, 20, 0x7fff, 0x8000, 0xffff, uint16(g.r.Uint32()))
 }

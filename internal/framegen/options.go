@@ -35,6 +35,7 @@ func (g *Generator) ipOptions() []byte {
 }
 
 // ipOption makes one option, which tries to fit into so many bytes.
+// It may not: what does not fit is cut, and its length then leads out of the header.
 func (g *Generator) ipOption(room int) []byte {
 	switch g.r.IntN(12) {
 	case 0:
@@ -65,6 +66,7 @@ func (g *Generator) route(kind byte, room int) []byte {
 	if g.chance(8) {
 		n = max(2, n+pick(g, -1, 1, 2, 3))
 	}
+	// Pointers count from 1, at the kind: 4 is the first slot, and 5 in a timestamp option.
 	b := append([]byte{kind, byte(n), 4}, make([]byte, max(0, n-3))...)
 	if g.chance(3) {
 		copy(b[3:], g.bytes(n)) // somebody was there before
@@ -77,6 +79,8 @@ func (g *Generator) route(kind byte, room int) []byte {
 }
 
 // timestamp makes a timestamp option with any flag.
+// RFC 791 3.1 knows the flags 0, 1 and 3. The upper half of their byte counts hosts that found
+// no room: at 15 one more is an error.
 func (g *Generator) timestamp(room int) []byte {
 	flag := pick[byte](g, 0, 0, 1, 1, 3, 3, 2, byte(g.r.IntN(16)))
 	step := 8
@@ -99,6 +103,7 @@ func (g *Generator) timestamp(room int) []byte {
 }
 
 // cipso makes a commercial security option, which hosts check closely.
+// Linux does with or without NetLabel (cipso_v4_validate), and quotes it in errors.
 func (g *Generator) cipso() []byte {
 	n := g.r.IntN(12)
 	b := append([]byte{optCIPSO, byte(6 + n), 0, 0, 0, byte(g.r.IntN(2))}, make([]byte, n)...)

@@ -5,6 +5,8 @@ import "slices"
 // Shrink looks for the smallest sequence that still fails, by dropping frames,
 // cutting them and making their bytes zero, with and without right checksums. It
 // calls fails at most so many times; fails must not keep or change what it gets.
+// What it ends with is no minimum, only nothing that one step makes smaller. A sequence that
+// people read is worth the tries: most of a random frame has nothing to do with what failed.
 func Shrink(frames [][]byte, tries int, fails func([][]byte) bool) [][]byte {
 	s := shrinker{best: Clone(frames), tries: tries, fails: fails}
 	for changed := true; changed && s.tries > 0; {
@@ -29,6 +31,7 @@ func (s *shrinker) try(candidate [][]byte) bool {
 		return false
 	}
 	s.tries--
+	// First with right checksums: what fails then does not fail for a checksum.
 	fixed := Clone(candidate)
 	for _, f := range fixed {
 		FixChecksums(f)
@@ -61,6 +64,7 @@ func (s *shrinker) dropFrames() (changed bool) {
 
 // cut takes bytes off the end of a frame, keeping the IPv4 length in step, as
 // many at once as goes.
+// Halves first, so that a frame of 1500 bytes takes some ten tries and not 1500.
 func (s *shrinker) cut(i int) (changed bool) {
 	for n := len(s.best[i]) / 2; n > 0; {
 		if n > len(s.best[i])-etherLen {
@@ -69,6 +73,7 @@ func (s *shrinker) cut(i int) (changed bool) {
 		}
 		c := Clone(s.best)
 		c[i] = c[i][:len(c[i])-n]
+		// Only where the length was right before: a wrong one may be what fails.
 		if at, hl, ok := network(s.best[i]); ok && len(c[i]) >= at+hl && at+int(be.Uint16(c[i][at+2:])) == len(s.best[i]) {
 			be.PutUint16(c[i][at+2:], uint16(len(c[i])-at))
 		}

@@ -9,6 +9,7 @@ import (
 // the rules. mask may be nil: nothing is known to vary. All frames are whole
 // Ethernet frames and are not changed. If ok is false, diff says what is
 // different, over several lines.
+// Answers are matched in the order in which they were sent; theirs is a part of what is claimed.
 func Compare(kernel, ours, in, mask [][]byte, r Rules) (diff string, ok bool) {
 	for i, o := range ours {
 		if why := forbidden(o, r); why != "" {
@@ -68,6 +69,7 @@ func expected(kernel, mask, in [][]byte, r Rules) (want []answer) {
 }
 
 // inTime leaves out our answers that come after the recording had ended.
+// Where the kernel's next answer is one of these too, ours is kept to be held against it.
 func inTime(ours [][]byte, want []answer, in [][]byte) (kept [][]byte) {
 	for _, o := range ours {
 		if len(kept) < len(want) && expired(want[len(kept)].frame, in) || !expired(o, in) {
@@ -79,6 +81,7 @@ func inTime(ours [][]byte, want []answer, in [][]byte) (kept [][]byte) {
 
 // compareOne compares two answers. Both are brought to a form in which what may
 // differ is equal; what had to be right in ours is verified on the way.
+// What is left then is compared byte by byte, so that a difference which no rule names is one.
 func compareOne(kernel, ours, mask []byte, in [][]byte, r Rules) (diff string, ok bool) {
 	k, _ := unpad(kernel)
 	o, clean := unpad(ours)
@@ -112,6 +115,7 @@ func unpad(f []byte) (cut []byte, clean bool) {
 	switch d, ok := ipv4(f); {
 	case ok:
 		n = d.at + len(d.b)
+	// 14 of Ethernet and 28 of ARP.
 	case len(f) >= 42 && be16(f[12:]) == typeARP:
 		n = 42
 	}
@@ -123,6 +127,8 @@ func unpad(f []byte) (cut []byte, clean bool) {
 
 // level makes what may differ between two IPv4 answers equal, in k and o, and
 // says what of ours is wrong by itself.
+// It writes to k and o alone, in which kd and od are views: levelling a field there is
+// enough for the comparison.
 func level(kd, od datagram, k, o, mask []byte, in [][]byte, r Rules) string {
 	if !r.Routed {
 		if !wayBack(od, o[:6], in) {
@@ -133,6 +139,7 @@ func level(kd, od datagram, k, o, mask []byte, in [][]byte, r Rules) string {
 	if !sumOK(od.b[:od.hl]) {
 		return "the IPv4 header checksum of ours is wrong"
 	}
+	// It is verified before clocks are made equal, for then it no longer fits.
 	if m, ok := od.icmp(); ok && !sumOK(m) {
 		return "the ICMP checksum of ours is wrong"
 	}

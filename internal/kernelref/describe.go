@@ -8,6 +8,7 @@ import (
 
 // Describe shows a frame on two lines: what it is, and its bytes in
 // hexadecimal.
+// The bytes are there to be pasted into a case of a test.
 func Describe(f []byte) string {
 	return fmt.Sprintf("%s\n        %x", summary(f), f)
 }
@@ -94,6 +95,7 @@ var (
 )
 
 // FieldName names the header field that byte i of a frame belongs to.
+// It is for the message about the first byte that differs, of which a number says little.
 func FieldName(f []byte, i int) string {
 	typ, at := etherType(f)
 	switch d, ok := ipv4(f); {
@@ -124,6 +126,8 @@ func nameIn(fields []field, i int) string {
 }
 
 // Kind names what an answer is, coarsely: "ARP", "ICMP 3/1", "TCP", "piece".
+// Campaigns count by it what they compared: a generator whose frames are all met with silence
+// would prove nothing.
 func Kind(f []byte) string {
 	typ, _ := etherType(f)
 	d, ok := ipv4(f)

@@ -48,6 +48,7 @@ func Recorded() []Case {
 }
 
 // Read reads a recording to its end: one JSON object a line, see Write.
+// With an error it gives the cases that came before.
 func Read(r io.Reader) ([]Case, error) {
 	var cases []Case
 	d := json.NewDecoder(r)

@@ -11,6 +11,8 @@ import (
 
 // forbidden gives the reason why an answer must not be sent at all, whatever
 // the kernel does; "" if there is none.
+// It comes before the comparison: a kernel that does one of these is no excuse. Most would make
+// an amplifier of the host, with its answers going to many or to somebody who did not ask.
 func forbidden(answer []byte, r Rules) string {
 	if len(answer) < etherLen {
 		return "it is no Ethernet frame"
@@ -40,6 +42,7 @@ func badMAC(mac []byte, r Rules) bool {
 }
 
 // answersDAD: "an advertisement to ff02::1 that answers a DAD probe is the one exception".
+// Who asks from :: has no address yet to be answered at: RFC 4861 7.2.4.
 func answersDAD(answer []byte) bool {
 	const headers = etherLen + 40
 	return len(answer) > headers && be16(answer[12:]) == 0x86dd &&
@@ -52,6 +55,7 @@ func answersDAD(answer []byte) bool {
 // answer for one that asks goes to a host all the same: its MAC decides.
 func subnetBroadcast(a netip.Addr, r Rules) bool {
 	for _, p := range r.Networks {
+		// A /31 has no broadcast address (RFC 3021), a /32 no room for one.
 		if p.Contains(a) && p.Bits() < 31 && lastOf(p) == a {
 			return true
 		}
@@ -69,6 +73,7 @@ func lastOf(p netip.Prefix) netip.Addr {
 }
 
 // Excused tells that an answer of the kernel to the frames in must not be ours.
+// Our silence is right then, and an answer of ours one too many.
 func Excused(kernel []byte, in [][]byte, r Rules) bool {
 	if len(kernel) < etherLen || badMAC(kernel[:6], r) && !answersDAD(kernel) {
 		return true
@@ -77,11 +82,14 @@ func Excused(kernel []byte, in [][]byte, r Rules) bool {
 	if !ok {
 		return false
 	}
+	// With routed replies the MAC that asked is no matter: a route leads back.
 	return subnetBroadcast(d.dst(), r) || foreign(d, r) || !r.Routed && onlyFromBadMACs(d, in, r)
 }
 
 // foreign: "an IPv4 datagram whose destination is no alias gets no answer at
 // all, not even the Parameter Problem that Linux sends from its main address".
+// The quotation is asked first: about a datagram that is for somebody else the kernel speaks
+// from an address of its own (__icmp_send), which may be an alias.
 func foreign(answer datagram, r Rules) bool {
 	if q, ok := answer.quote(); ok && !slices.Contains(r.Aliases, q.dst()) {
 		return true
@@ -141,6 +149,7 @@ func expired(answer []byte, in [][]byte) bool {
 		return false
 	}
 	q, ok := d.quote()
+	// It must be about a datagram of which a piece came, and not the last.
 	return ok && slices.ContainsFunc(in, func(f []byte) bool {
 		p, ok := ipv4(f)
 		return ok && p.mf() && p.id() == q.id() && p.src() == q.src() && p.dst() == q.dst()
@@ -149,6 +158,7 @@ func expired(answer []byte, in [][]byte) bool {
 
 // zeroEcho: "an echo request whose code, identifier, sequence and payload are
 // all zero: Linux answers with checksum 0x0000, which is wrong; 0xffff is right".
+// Of every other message the comparison tells 0x0000 and 0xffff apart.
 func zeroEcho(kernel, ours datagram) bool {
 	k, ok := kernel.icmp()
 	o, ok2 := ours.icmp()
@@ -172,6 +182,7 @@ func timeOfDay(ms uint32, now time.Time) bool {
 	if now.IsZero() {
 		return true
 	}
+	// On a circle: shortly after midnight the kernel's may be of the day before.
 	apart := (int64(ms) - now.UnixMilli()) % day
 	if apart < 0 {
 		apart += day
@@ -188,6 +199,7 @@ func sameIDs(answers [][]byte) int {
 		proto    byte
 		id       uint16
 	}
+	// RFC 6864 4.1: only datagrams that are cut need identifications that differ.
 	used := map[key]bool{}
 	var open key // the answer whose pieces are being read
 	inside := false

@@ -48,6 +48,8 @@ func etherType(f []byte) (typ uint16, at int) {
 
 // A datagram is a view of an IPv4 datagram: whole header, options and what of
 // the payload is there.
+// The package takes frames apart by itself: with the responder's or framegen's reader
+// a mistake there would be made on both sides of the comparison, and not be seen.
 type datagram struct {
 	b  []byte // from the IPv4 header on, cut to the total length
 	hl int    // header length, in bytes
@@ -91,6 +93,7 @@ func (d datagram) piece() bool     { return d.mf() || d.offset() != 0 }
 func (d datagram) payload() []byte { return d.b[d.hl:] }
 
 // icmp gives the ICMP message of a datagram that holds the whole of one.
+// A piece is none, be it the first: its checksum is over what other pieces hold.
 func (d datagram) icmp() ([]byte, bool) {
 	m := d.payload()
 	return m, d.b[9] == protoICMP && !d.piece() && len(m) >= icmpLen
