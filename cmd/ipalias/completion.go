@@ -48,6 +48,7 @@ func (r *remote) labels(cmd *cobra.Command, args []string, begun string) (list [
 	defer cancel()
 	show, err := r.client().Show(ctx, "")
 	if err != nil {
+		// Without the directive shells would offer the files of this directory for labels.
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	for _, i := range show.Interfaces {

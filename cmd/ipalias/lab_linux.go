@@ -161,6 +161,7 @@ func (l *lab) start(program string, out io.Writer) error {
 		l.daemon = nil
 		return fmt.Errorf("start ipaliasd: %w", err)
 	}
+	// With room for the one value: the goroutine ends whether or not anybody receives it.
 	l.exited = make(chan error, 1)
 	go func(daemon *exec.Cmd) { l.exited <- daemon.Wait() }(l.daemon)
 	return nil
@@ -249,6 +250,7 @@ func (l *lab) run(e env, command []string, signals <-chan os.Signal) error {
 // close ends the daemon and removes what there is.
 func (l *lab) close() error {
 	var errs []error
+	// Whoever received from exited has set it to nil: there is no second value to wait for.
 	if l.daemon != nil {
 		l.daemon.Process.Signal(syscall.SIGTERM)
 		select {

@@ -50,6 +50,7 @@ func run(ctx context.Context, e env) int {
 		return done
 	case errors.As(err, new(usageError)):
 		// Whoever mistyped one flag, of a unit even, shall find what is wrong with it.
+		// The whole usage would fill the journal, and bury the line that says what is wrong.
 		help := "Try 'ipaliasd --help'.\n"
 		if len(e.args) == 0 {
 			help = "\n" + cmd.UsageString()
@@ -102,6 +103,8 @@ again; one that is wrong is refused as a whole, and the old one goes on.`,
 				return err
 			}
 			again := func() (*config.Config, error) {
+				// At the start a pipe is as good as a file; later nobody writes to it any more, and a
+				// reload would wait for somebody with the table locked.
 				if file != "" {
 					return config.LoadAgain(file)
 				}

@@ -89,6 +89,7 @@ func rootOwns(info fs.FileInfo) bool {
 	return ok && stat.Uid == 0
 }
 
+// isSocket and isState know what a daemon of root's left in the two directories.
 func isSocket(e fs.DirEntry) bool { return e.Type() == fs.ModeSocket }
 
 func isState(e fs.DirEntry) bool {
@@ -100,11 +101,14 @@ func needed(shields bool) []int {
 	if shields {
 		return []int{confine.NetRaw, confine.NetAdmin} // each change of nftables takes it
 	}
+	// For the cards that are yet to come, or come back: opening a packet socket takes it.
 	return []int{confine.NetRaw}
 }
 
 // confined drops what the daemon does not need once its cards are open.
 func confined(o options, shields bool, log *slog.Logger) error {
+	// Of all threads at once. To execute the program anew would do it, too, but read the configuration
+	// twice and lose what was opened.
 	err := confine.Limit(needed(shields)...)
 	switch {
 	case errors.Is(err, confine.ErrBuild) && o.user == "", errors.Is(err, confine.ErrUnsupported):
@@ -116,6 +120,8 @@ func confined(o options, shields bool, log *slog.Logger) error {
 	if o.unfiltered {
 		return nil
 	}
+	// Last, since what comes before makes calls that are never made again. It costs every later call
+	// 40 to 60 ns: 1 to 2 ns a frame, as a call moves a batch of them.
 	if err := confine.Filter(); err != nil {
 		log.Warn("the daemon may make any system call", "error", err)
 	}

@@ -36,6 +36,7 @@ const (
 )
 
 // options are those of the command line that are not about what is answered for.
+// What is answered for, -c, -i and -a, is read apart: it may be read again, these never are.
 type options struct {
 	socket    string
 	state     string
@@ -50,6 +51,8 @@ type options struct {
 	unfiltered bool
 }
 
+// flags adds them to the command. Defaults that an environment variable may change stand in the
+// text, not in the value: choose has to see whether the flag was given.
 func (o *options) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&o.socket, "socket", "", "be asked and changed through the Unix socket `PATH` (default "+control.DefaultSocket+", or "+control.SocketEnv+")")
@@ -66,6 +69,7 @@ func (o *options) flags(cmd *cobra.Command) {
 
 // check tells what is wrong with the options that are used only later.
 func (o *options) check(log *slog.Logger) error {
+	// As misuse, before anything is opened: with status 2 systemd does not try again for ever.
 	if o.metrics != "" {
 		path, unix := strings.CutPrefix(o.metrics, "unix:")
 		if _, _, err := net.SplitHostPort(o.metrics); unix && path == "" || !unix && err != nil {
@@ -119,6 +123,8 @@ func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.
 		return err
 	}
 	// What goes wrong here confined tells.
+	// This early, since it takes some forty calls that each stop every thread: with the threads that
+	// the cards bring they take twice as long. What a shield needs the configuration says by now.
 	confine.Bound(needed(slices.ContainsFunc(cfg.Interfaces, func(i config.Interface) bool { return i.Shield }))...)
 	m := newManager(log)
 	inherited, err := m.inherit()
@@ -131,6 +137,7 @@ func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.
 		state = ""
 	}
 	deps := daemon.Deps{Log: log, Level: level, Out: e.stdout, Load: load, State: state, Optional: !named, Observe: o.observe, Inheritance: inherited.cards}
+	// Without a manager there is nobody to keep a socket, and the next process opens its own.
 	if m.there() {
 		deps.Keep = func(k capture.Kept) { m.keep(k.FD, k.Name) }
 	}
@@ -149,6 +156,7 @@ func serve(ctx context.Context, e env, cfg *config.Config, load func() (*config.
 	if a.scraped, err = listenMetrics(o, log); err != nil {
 		return err
 	}
+	// What no card took over: a copy that stays open would keep its card promiscuous.
 	inherited.Close()
 	if err := confined(o, d.Shields(), log); err != nil {
 		return err
@@ -191,6 +199,7 @@ func (a *attendance) run(ctx context.Context) error {
 			}
 		})
 	}
+	// Beside answering, and never before it: what hangs here, the manager, say, holds up no frame.
 	others.Go(func() { announceStates(ctx, a.daemon, a.manager, a.hangup) })
 	others.Go(func() { a.manager.watchdog(ctx, a.daemon.Moving) })
 

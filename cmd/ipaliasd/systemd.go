@@ -43,6 +43,7 @@ func (m *manager) tell(state string, fds ...int) {
 	}
 }
 
+// send is sd_notify(3) with descriptors.
 func (m *manager) send(state string, fds []int) error {
 	// Package net sends no descriptors over a connected datagram socket.
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
@@ -92,6 +93,7 @@ func (m *manager) watchdog(ctx context.Context, moving func() error) {
 	if err != nil || interval == 0 {
 		return
 	}
+	// A look wakes every worker, which is why it is not done more often than that.
 	ticker := time.NewTicker(interval / watchdogLooks)
 	defer ticker.Stop()
 	for well := true; ; {
@@ -101,6 +103,7 @@ func (m *manager) watchdog(ctx context.Context, moving func() error) {
 			switch {
 			case err == nil:
 				m.tell(daemon.SdNotifyWatchdog)
+			// Once, not at each look: the manager ends us soon, and then it is the last that is logged.
 			case well:
 				m.log.Error("not telling systemd that all is well", "error", err)
 			}
@@ -133,6 +136,7 @@ func (m *manager) barrier() {
 		return
 	}
 	defer r.Close()
+	// sd_notify(3): with exactly one descriptor.
 	m.tell("BARRIER=1", int(w.Fd()))
 	w.Close()
 	// It closes its copy when the message's turn has come.
@@ -154,6 +158,7 @@ func (m *manager) inherit() (in inheritance, err error) {
 	var cards []capture.Kept
 	for _, f := range activation.Files(true) {
 		name := f.Name()
+		// What means nothing here as well: it would be handed on at each start.
 		if m.there() {
 			m.tell("FDSTOREREMOVE=1\nFDNAME=" + name)
 		}
