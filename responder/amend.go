@@ -45,9 +45,8 @@ func (r *Responder) Amend(iface string, remove, add []Alias) ([]Warning, error) 
 		k := slices.IndexFunc(i.Aliases, func(b Alias) bool { return b.Label == a.Label })
 		if k < 0 {
 			k = len(i.Aliases)
-			fresh := a
-			fresh.Ranges = Ranges{}
-			i.Aliases, had, from = append(i.Aliases, fresh), append(had, 0), append(from, nil)
+			i.Aliases, had, from = append(i.Aliases, a), append(had, 0), append(from, nil)
+			i.Aliases[k].Ranges = Ranges{}
 		}
 		i.Aliases[k].Ranges = i.Aliases[k].Ranges.Join(a.Ranges)
 		for m := range a.Ranges.Len() {

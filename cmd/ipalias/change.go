@@ -281,46 +281,60 @@ func writeSaved(path string, saved *control.Saved) error {
 			return fmt.Errorf("save: %w", err)
 		}
 	}
-	if info, err := os.Stat(path); err == nil {
-		// Before it is read: this once read /dev/full until memory ended. And a rename, as root,
-		// would put a file in the place of /dev/null.
-		if !info.Mode().IsRegular() {
-			return fmt.Errorf("%s is no regular file: expected a file to write, or - for standard output", path)
-		}
-		// By the file and not by its name: the daemon's may be meant by another path or a link. If
-		// it can't be looked at from here, the mark below still refuses what people wrote.
-		if own, err := os.Stat(saved.Source); err == nil && os.SameFile(info, own) {
-			return fmt.Errorf("%s is the daemon's own configuration: save writes over no file that people write", path)
-		}
-		old, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		// The first line says who wrote the file. What is empty has nothing to lose, and may come
-		// from mktemp.
-		mark, _, _ := strings.Cut(saved.Text, "\n")
-		if len(old) > 0 && !bytes.HasPrefix(old, []byte(mark)) {
-			return fmt.Errorf("%s exists and was not written by ipalias save", path)
-		}
+	if err := mayReplace(path, saved); err != nil {
+		return err
 	}
-	wrong := func(err error) error {
+	if err := replaceFile(path, saved.Text); err != nil {
 		var at *fs.PathError
 		if errors.As(err, &at) {
 			err = at.Err // its path is one that nobody gave
 		}
 		return fmt.Errorf("save %s: %w", path, err)
 	}
-	// Written beside and renamed over: a power cut or a full disk leaves the old file or the
-	// new one, and no daemon ever reads half of one.
+	return nil
+}
+
+// mayReplace tells why what there is at path must stay; nil if there is nothing or it may go.
+func mayReplace(path string, saved *control.Saved) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil // whoever writes there tells
+	}
+	// Before it is read: this once read /dev/full until memory ended. And a rename, as root,
+	// would put a file in the place of /dev/null.
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no regular file: expected a file to write, or - for standard output", path)
+	}
+	// By the file and not by its name: the daemon's may be meant by another path or a link. If
+	// it can't be looked at from here, the mark below still refuses what people wrote.
+	if own, err := os.Stat(saved.Source); err == nil && os.SameFile(info, own) {
+		return fmt.Errorf("%s is the daemon's own configuration: save writes over no file that people write", path)
+	}
+	old, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	// The first line says who wrote the file. What is empty has nothing to lose, and may come
+	// from mktemp.
+	mark, _, _ := strings.Cut(saved.Text, "\n")
+	if len(old) > 0 && !bytes.HasPrefix(old, []byte(mark)) {
+		return fmt.Errorf("%s exists and was not written by ipalias save", path)
+	}
+	return nil
+}
+
+// replaceFile writes a file beside path and renames it over: a power cut or a full disk leaves
+// the old file or the new one, and no daemon ever reads half of one.
+func replaceFile(path, text string) error {
 	// In the same directory, as a rename can't leave a file system. Hidden, so that a pattern
 	// such as *.toml does not find it meanwhile.
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
 	if err != nil {
-		return wrong(err)
+		return err
 	}
 	// After the rename there is nothing of this name any more, and nothing is removed.
 	defer os.Remove(f.Name())
-	_, err = f.WriteString(saved.Text)
+	_, err = f.WriteString(text)
 	// CreateTemp gives 0600. A configuration holds no secret, and check is run by anybody.
 	if err == nil {
 		err = f.Chmod(0o644)
@@ -341,10 +355,7 @@ func writeSaved(path string, saved *control.Saved) error {
 	if err == nil {
 		err = syncDir(filepath.Dir(path))
 	}
-	if err != nil {
-		return wrong(err)
-	}
-	return nil
+	return err
 }
 
 func syncDir(dir string) error {
