@@ -88,8 +88,11 @@ func (d *Daemon) tryNow() {
 func (d *Daemon) troubled() bool {
 	d.statsMu.Lock()
 	defer d.statsMu.Unlock()
-	return d.kept.Frozen != "" || d.kept.Error != ""
+	return d.unkept()
 }
+
+// unkept is troubled for whoever holds statsMu.
+func (d *Daemon) unkept() bool { return d.kept.Frozen != "" || d.kept.Error != "" }
 
 // recordOf writes a change for the journal. A configuration is kept as it stands: '<' is
 // one character, not six.
@@ -184,7 +187,7 @@ func (d *Daemon) notKept(err error) {
 	d.statsMu.Lock()
 	defer d.statsMu.Unlock()
 	// The store has logged that itself.
-	told := d.kept.Frozen != "" || d.kept.Error != ""
+	told := d.unkept()
 	if d.kept.Frozen = d.frozen(); d.kept.Frozen != "" {
 		return
 	}
@@ -198,7 +201,7 @@ func (d *Daemon) notKept(err error) {
 func (d *Daemon) keptAgain() {
 	d.statsMu.Lock()
 	defer d.statsMu.Unlock()
-	if d.kept.Error != "" || d.kept.Frozen != "" {
+	if d.unkept() {
 		d.deps.Log.Info("changes are kept again")
 	}
 	d.kept.Error, d.kept.Frozen = "", ""
