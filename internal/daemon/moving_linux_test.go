@@ -1,11 +1,8 @@
 package daemon
 
 import (
-	"context"
 	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -70,37 +67,14 @@ func TestMoving(t *testing.T) {
 // A change of the table reaches the workers of a card on which nothing comes, by each of the
 // ways to change it.
 func TestChangesReachIdleWorkers(t *testing.T) {
-	netlab.Need(t)
-	host, _ := netlab.Pair(t)
-	path := filepath.Join(t.TempDir(), "ipalias.toml")
-	write := func(aliases string) {
-		t.Helper()
-		if err := os.WriteFile(path, []byte("[interface.v0]\nworkers = 2\n[interface.v0.aliases]\n"+aliases+"\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	netlab.Need(t, "ip")
+	text := func(alias string) string {
+		return "[interface.v0]\nworkers = 2\n[interface.v0.aliases]\n\"v0:0\" = \"" + alias + "\"\n"
 	}
-	write(`"v0:0" = "172.16.3.10"`)
-	load := func() (*config.Config, error) { return config.Load(path) }
-	cfg, err := load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var d *Daemon
-	err = host.Do(func() (err error) {
-		d, err = New(cfg, Deps{Log: slog.New(slog.DiscardHandler), Out: io.Discard, Load: load})
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx) }()
-	defer func() { cancel(); <-ended; d.Close() }()
-	<-d.Ready()
+	d, _ := runs(t, text("172.16.3.10"), func() string { return text("172.16.3.12") })
 	edit := func(do string) {
 		t.Helper()
-		if _, err := d.Edit(ctx, control.Peer{}, control.Edit{Do: do, Label: "v0:1", Addresses: []string{"172.16.3.11"}}); err != nil {
+		if _, err := d.Edit(t.Context(), control.Peer{}, control.Edit{Do: do, Label: "v0:1", Addresses: []string{"172.16.3.11"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -116,8 +90,7 @@ func TestChangesReachIdleWorkers(t *testing.T) {
 		{"add", func() { edit(control.Add) }},
 		{"del", func() { edit(control.Delete) }},
 		{"reload", func() {
-			write(`"v0:0" = "172.16.3.12"`)
-			if _, err := d.Reload(ctx, control.Peer{}); err != nil {
+			if _, err := d.Reload(t.Context(), control.Peer{}); err != nil {
 				t.Fatal(err)
 			}
 		}},
